@@ -1,0 +1,18 @@
+/**
+ * The level a response achieved, named in `Skerry-Level`. `durable`: one object has committed it; `session`: at least
+ * what the caller's context names; `eventual`: a cache or a table that trails its source.
+ */
+export type Level = "durable" | "session" | "eventual" | "quorum" | "linearizable" | "single";
+
+/**
+ * What an object had applied when it answered: `object` is its name, `at` a number that only grows (an offset, a
+ * sequence number, a revision). `null` where the object answers for itself and nothing can trail.
+ */
+export type Position = { object: string; at: number } | null;
+
+/** What every call of a Durable Object returns. One middleware turns it into `Skerry-Context` and `Skerry-Level`. */
+export type Answer<T> = { value: T; position: Position; level: Level };
+
+export function answer<T>(value: T, position: Position, level: Level): Answer<T> {
+  return { value, position, level };
+}
