@@ -11,8 +11,14 @@ export type Level = "durable" | "session" | "eventual" | "quorum" | "linearizabl
 export type Position = { object: string; at: number } | null;
 
 /** What every call of a Durable Object returns. One middleware turns it into `Skerry-Context` and `Skerry-Level`. */
-export type Answer<T> = { value: T; position: Position; level: Level };
+export type Answer<T> = {
+  value: T;
+  position: Position;
+  level: Level;
+  /** Storage rows this call wrote, as the platform bills them; the Worker counts them for the project. */
+  rows?: number;
+};
 
-export function answer<T>(value: T, position: Position, level: Level): Answer<T> {
-  return { value, position, level };
+export function answer<T>(value: T, position: Position, level: Level, rows = 0): Answer<T> {
+  return rows === 0 ? { value, position, level } : { value, position, level, rows };
 }
