@@ -1,0 +1,116 @@
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { promisify } from "node:util";
+import { DIST, fileHash, ROOT, sha256 } from "./paths.ts";
+
+/** The scripts that Skerry deploys, in the order in which they must exist: `skerry` binds `skerry-models` as a service. */
+export const WORKERS = {
+  models: { script: "skerry-models", config: "workers/models/wrangler.toml" },
+  main: { script: "skerry", config: "wrangler.toml" },
+} as const;
+export type WorkerKey = keyof typeof WORKERS;
+
+/** One built script: exactly the modules that `wrangler deploy` would upload. */
+export type BuiltWorker = { key: WorkerKey; script: string; config: string; dir: string; modules: BuiltModule[] };
+export type BuiltModule = { type: "ESModule" | "CompiledWasm" | "Data" | "Text"; path: string };
+
+/** What the last build read and where its output lies; a build whose inputs are unchanged is used again. */
+type Stamp = { dir: string; inputs: Record<string, string> };
+
+const MODULE_TYPES: Record<string, BuiltModule["type"]> = {
+  ".js": "ESModule",
+  ".mjs": "ESModule",
+  ".wasm": "CompiledWasm",
+  ".bin": "Data",
+  ".txt": "Text",
+  ".html": "Text",
+  ".sql": "Text",
+};
+
+/**
+ * Builds a Worker with wrangler itself, so that what runs locally is byte for byte what is deployed. The output lies in
+ * a directory named by its content and appears by one rename: parallel builds and running servers never see half of one.
+ *
+ * @throws with wrangler's own message when the source does not build.
+ */
+export async function buildWorker(key: WorkerKey): Promise<BuiltWorker> {
+  const stampFile = join(DIST, `workers/${key}.json`);
+  const stamp = readStamp(stampFile);
+  const fresh = stamp !== null && existsSync(join(ROOT, stamp.dir, "index.js")) && isCurrent(stamp);
+  return describe(key, fresh ? stamp.dir : await run(key, stampFile));
+}
+
+/** Builds every Worker that Skerry deploys. */
+export async function buildWorkers(): Promise<Record<WorkerKey, BuiltWorker>> {
+  const [models, main] = await Promise.all([buildWorker("models"), buildWorker("main")]);
+  return { models, main };
+}
+
+function readStamp(file: string): Stamp | null {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as Stamp;
+  } catch {
+    return null;
+  }
+}
+
+const isCurrent = (stamp: Stamp): boolean => Object.entries(stamp.inputs).every(([path, hash]) => fileHash(join(ROOT, path)) === hash);
+
+async function run(key: WorkerKey, stampFile: string): Promise<string> {
+  const work = join(DIST, `workers/.${key}-${process.pid}-${Date.now()}`);
+  const metafile = `${work}.meta.json`;
+  mkdirSync(work, { recursive: true });
+  // wrangler refuses a configuration whose asset directory is absent; the console's own build fills it.
+  mkdirSync(join(DIST, "console"), { recursive: true });
+  try {
+    const wrangler = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
+    const args = [wrangler, "deploy", "--dry-run", "--outdir", work, "--metafile", metafile, "-c", join(ROOT, WORKERS[key].config)];
+    const env = { ...process.env, WRANGLER_SEND_METRICS: "false", NO_COLOR: "1", CI: "1" };
+    await promisify(execFile)(process.execPath, args, { cwd: ROOT, env, maxBuffer: 1 << 26 });
+    const inputs = inputsOf(key, metafile);
+    const hash = sha256(
+      files(work)
+        .map((name) => `${name} ${fileHash(join(work, name))}`)
+        .join("\n"),
+    ).slice(0, 16);
+    const dir = relative(ROOT, join(DIST, "workers", `${key}-${hash}`));
+    if (!existsSync(join(ROOT, dir))) renameSync(work, join(ROOT, dir));
+    writeFileSync(`${work}.json`, JSON.stringify({ dir, inputs } satisfies Stamp));
+    renameSync(`${work}.json`, stampFile);
+    return dir;
+  } catch (error) {
+    const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+    throw new Error(`The Worker ${WORKERS[key].script} does not build.\n${stdout}${stderr}`.trim(), { cause: error });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+    rmSync(metafile, { force: true });
+  }
+}
+
+/** Every file that the bundle was made of, by wrangler's own account, with its hash; and the files that steer the build. */
+function inputsOf(key: WorkerKey, metafile: string): Record<string, string> {
+  const { inputs } = JSON.parse(readFileSync(metafile, "utf8")) as { inputs: Record<string, unknown> };
+  const listed = Object.keys(inputs)
+    .map((path) => path.replace(/^[a-z-]+:/, ""))
+    .map((path) => relative(ROOT, path.startsWith("/") ? path : join(ROOT, path)));
+  const steering = [WORKERS[key].config, "package-lock.json", "tsconfig.base.json"];
+  return Object.fromEntries([...new Set([...listed, ...steering])].sort().map((path) => [path, fileHash(join(ROOT, path))]));
+}
+
+const files = (dir: string): string[] =>
+  readdirSync(dir)
+    .filter((name) => extension(name) in MODULE_TYPES)
+    .sort();
+const extension = (name: string): string => name.slice(name.lastIndexOf("."));
+
+function describe(key: WorkerKey, dir: string): BuiltWorker {
+  const absolute = join(ROOT, dir);
+  const names = files(absolute).sort((a, b) => Number(b === "index.js") - Number(a === "index.js"));
+  return {
+    key,
+    ...WORKERS[key],
+    dir: absolute,
+    modules: names.map((name) => ({ type: MODULE_TYPES[extension(name)]!, path: join(absolute, name) })),
+  };
+}
