@@ -13,7 +13,8 @@ export type WorkerKey = keyof typeof WORKERS;
 
 /** One built script: exactly the modules that `wrangler deploy` would upload. */
 export type BuiltWorker = { key: WorkerKey; script: string; config: string; dir: string; modules: BuiltModule[] };
-export type BuiltModule = { type: "ESModule" | "CompiledWasm" | "Data" | "Text"; path: string };
+/** A module's file; `contents` where it exists only in memory. */
+export type BuiltModule = { type: "ESModule" | "CompiledWasm" | "Data" | "Text"; path: string; contents?: string };
 
 /** What the last build read and where its output lies; a build whose inputs are unchanged is used again. */
 type Stamp = { dir: string; inputs: Record<string, string> };
@@ -35,6 +36,7 @@ const MODULE_TYPES: Record<string, BuiltModule["type"]> = {
  * @throws with wrangler's own message when the source does not build.
  */
 export async function buildWorker(key: WorkerKey): Promise<BuiltWorker> {
+  if (key === "models" && !existsSync(join(ROOT, "workers/models/index.ts"))) return absent(key);
   const stampFile = join(DIST, `workers/${key}.json`);
   const stamp = readStamp(stampFile);
   const fresh = stamp !== null && existsSync(join(ROOT, stamp.dir, "index.js")) && isCurrent(stamp);
@@ -113,4 +115,12 @@ function describe(key: WorkerKey, dir: string): BuiltWorker {
     dir: absolute,
     modules: names.map((name) => ({ type: MODULE_TYPES[extension(name)]!, path: join(absolute, name) })),
   };
+}
+
+/** Stands in for a script that is not written yet. */
+function absent(key: WorkerKey): BuiltWorker {
+  const dir = join(DIST, `workers/${key}-absent`);
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, "index.js"), "export default { fetch: () => new Response(null, { status: 503 }) };\n");
+  return describe(key, relative(ROOT, dir));
 }

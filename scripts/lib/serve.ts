@@ -1,0 +1,84 @@
+import { Log, LogLevel, Miniflare } from "miniflare";
+import type { BuiltWorker, WorkerKey } from "./build-workers.ts";
+import { guardRuntimes } from "./guard.ts";
+import { runtimeOptions, type Wrapper } from "./options.ts";
+import { isPortFree, until } from "./processes.ts";
+import { Refusal } from "./refusal.ts";
+import { adminKey, lockState } from "./state.ts";
+
+export type ServeOptions = {
+  built: Record<WorkerKey, BuiltWorker>;
+  host: string;
+  port: number;
+  state: string;
+  /** Where given values of secrets and variables are looked up: every name that begins with `SKERRY_`. */
+  env: NodeJS.ProcessEnv;
+  wrapper?: Wrapper;
+};
+
+export type Serving = { url: string; key: string; minted: boolean; stop(): Promise<void> };
+
+/** How long a port may still be held by a runtime that is being ended, in milliseconds. */
+const PORT_PATIENCE = 3000;
+
+/**
+ * Serves the built Workers on a port with all state in one directory, until `stop()`.
+ *
+ * @throws Refusal when the state or the port is in use, or the admin key is not good enough.
+ */
+export async function serve({ built, host, port, state, env, wrapper }: ServeOptions): Promise<Serving> {
+  const lock = lockState(state, port);
+  try {
+    const { key, minted } = adminKey(state, env.SKERRY_ADMIN_KEY);
+    if (!(await until(() => isPortFree(port, host), PORT_PATIENCE, 50))) {
+      throw new Refusal(`Port ${port} is in use by another program. Stop it, or choose another port with --port N.`);
+    }
+    const guard = guardRuntimes();
+    guard.onChange(() => lock.note(guard.runtimes()));
+    // wrangler looks for the secrets that the configuration requires in the environment.
+    process.env.SKERRY_ADMIN_KEY = key;
+    const values = { ...valuesOf(env), SKERRY_ADMIN_KEY: key };
+    const runtime = new Miniflare({
+      ...runtimeOptions({ built, host, port, state, values, ...(wrapper && { wrapper }) }),
+      log: new Log(LogLevel.WARN),
+      handleStructuredLogs: ({ level, message }) =>
+        (level === "error" || level === "warn" ? process.stderr : process.stdout).write(`${message}\n`),
+    });
+    const stop = async () => {
+      await runtime.dispose();
+      guard.release();
+      lock.release();
+    };
+    try {
+      await runtime.ready;
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, key, minted, stop };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Ends the serving in order, with status 0, on the first signal that asks for it. */
+export function stopOnSignals(serving: Serving): void {
+  let stopping = false;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    // Libraries end the process at once from listeners of their own; the note in the state would stay behind.
+    process.removeAllListeners(signal);
+    process.on(signal, async () => {
+      if (stopping) return;
+      stopping = true;
+      await serving.stop();
+      process.exit(0);
+    });
+  }
+}
+
+/** The settings that the environment gives: they take the place of what wrangler.toml declares under the same name. */
+const valuesOf = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => entry[0].startsWith("SKERRY_") && entry[1] !== undefined),
+  );

@@ -1,0 +1,30 @@
+// The process that the harness starts, kills and restarts: `npm start` without its talk, and with faults where asked.
+// argv: port, state directory, queue faults as JSON or "".
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildWorkers } from "../../scripts/lib/build-workers.ts";
+import type { Wrapper } from "../../scripts/lib/options.ts";
+import { command } from "../../scripts/lib/refusal.ts";
+import { serve, stopOnSignals } from "../../scripts/lib/serve.ts";
+
+await command(async () => {
+  const [port, state, faults] = process.argv.slice(2) as [string, string, string];
+  const built = await buildWorkers();
+  // The runtime resolves the wrapper's `./index.js` beside the built Worker, so that is where it is said to lie.
+  const wrapper: Wrapper | undefined =
+    faults === ""
+      ? undefined
+      : {
+          modules: [
+            {
+              type: "ESModule",
+              path: join(built.main.dir, "faulty-queue.mjs"),
+              contents: readFileSync(new URL("./faulty-queue.mjs", import.meta.url), "utf8"),
+            },
+          ],
+          bindings: { QUEUE_FAULTS: JSON.parse(faults) },
+        };
+  const serving = await serve({ built, host: "127.0.0.1", port: Number(port), state, env: process.env, ...(wrapper && { wrapper }) });
+  stopOnSignals(serving);
+  console.log(`ready ${serving.url}`);
+});
