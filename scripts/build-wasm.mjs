@@ -12,8 +12,8 @@ const WASM = join(ROOT, "wasm");
 const ARTIFACT = join(WASM, "artifacts", "skerry_inference.wasm");
 const STAMP = join(WASM, "artifacts", "skerry_inference.stamp.json");
 const TARGET = "wasm32-unknown-unknown";
-/** What the module exports, in full; anything more or less is a mistake. */
-const EXPORTS = ["abi_version", "buffer_alloc", "buffer_free", "forest_features", "forest_free", "forest_load", "forest_score", "memory"];
+/** What the module exports, in full (the first two are rustc's own); anything more or less is a mistake. */
+const EXPORTS = ["__data_end", "__heap_base", "abi_version", "buffer_alloc", "buffer_free", "forest_features", "forest_free", "forest_load", "forest_score", "memory"];
 
 const MEMORY_MAX = 32 * 1024 * 1024;
 const LINK = [`--max-memory=${MEMORY_MAX}`, "-zstack-size=131072"];
@@ -61,7 +61,13 @@ function build() {
   const bytes = compile(toolchain, join(WASM, "target", "wasm"));
   mkdirSync(dirname(ARTIFACT), { recursive: true });
   writeFileSync(ARTIFACT, bytes);
-  const stamp = { toolchain: toolchain.version, kind: toolchain.kind, binaryen: binaryenVersion(), source: sourceHash(), wasm: sha256(bytes) };
+  const stamp = {
+    toolchain: toolchain.version,
+    kind: toolchain.kind,
+    binaryen: binaryenVersion(),
+    source: sourceHash(),
+    wasm: sha256(bytes),
+  };
   writeFileSync(STAMP, `${JSON.stringify(stamp, null, 2)}\n`);
   console.log(`${relative(ROOT, ARTIFACT)}: ${bytes.length} bytes, by ${toolchain.version} (${toolchain.kind})`);
 }
@@ -83,7 +89,9 @@ function check() {
   if (!bytes.equals(committed)) {
     throw new Refusal(`A rebuild with ${stamp.toolchain} gives other bytes (${sha256(bytes)}) than the artifact (${stamp.wasm}).`);
   }
-  console.log(`ok: a rebuild with ${stamp.toolchain} (${stamp.kind}) gives the same ${bytes.length} bytes, and the source hash matches the stamp.`);
+  console.log(
+    `ok: a rebuild with ${stamp.toolchain} (${stamp.kind}) gives the same ${bytes.length} bytes, and the source hash matches the stamp.`,
+  );
 }
 
 /** Compiles with nothing cached, so that the result is of the source alone. */
@@ -124,8 +132,11 @@ function compile(toolchain, directory) {
 function inspect(bytes) {
   const module = new WebAssembly.Module(bytes);
   const imports = WebAssembly.Module.imports(module);
-  if (imports.length > 0) throw new Refusal(`The module must import nothing, but imports ${imports.map((i) => `${i.module}.${i.name}`).join(", ")}.`);
-  const names = WebAssembly.Module.exports(module).map((e) => e.name).sort();
+  if (imports.length > 0)
+    throw new Refusal(`The module must import nothing, but imports ${imports.map((i) => `${i.module}.${i.name}`).join(", ")}.`);
+  const names = WebAssembly.Module.exports(module)
+    .map((e) => e.name)
+    .sort();
   if (names.join() !== EXPORTS.join()) throw new Refusal(`The module exports ${names.join(", ")}; expected ${EXPORTS.join(", ")}.`);
   const memory = new WebAssembly.Instance(module).exports.memory;
   const pages = MEMORY_MAX / 65536;
