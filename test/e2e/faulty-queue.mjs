@@ -1,7 +1,8 @@
 // Test-only entry in front of the built Worker: it makes the doorbell queue misbehave as a real one may.
 // The local queue is in memory, sequential and first-in-first-out, so duplicates, disorder and loss must be injected.
-// Which faults: the binding QUEUE_FAULTS = { duplicate, shuffle, dropRate }, see harness.ts.
+// Which faults: the binding QUEUE_FAULTS, see harness.ts.
 import worker from "./index.js";
+import { misbehave, seeded } from "./queue-faults.mjs";
 
 export * from "./index.js";
 
@@ -11,81 +12,9 @@ let random;
 export default {
   ...worker,
   fetch: (request, env, ctx) => worker.fetch(request, env, ctx),
-  async queue(batch, env, ctx) {
+  queue(batch, env, ctx) {
     if (batch.queue !== RING) return worker.queue(batch, env, ctx);
-    const faults = env.QUEUE_FAULTS;
-    random ??= mulberry32(faults.shuffle ?? 1);
-    let messages = [];
-    for (const message of batch.messages) {
-      if (random() < faults.dropRate) message.ack();
-      // Sent back once for later: that is what mixes the order across batches.
-      else if (faults.shuffle !== null && message.attempts === 1 && random() < 0.3) message.retry({ delaySeconds: random() < 0.5 ? 0 : 1 });
-      else messages.push(message);
-    }
-    if (faults.duplicate) messages = messages.flatMap((message) => copies(message));
-    if (faults.shuffle !== null) shuffle(messages);
-    // In two calls, so that a copy often arrives after its original was handled and acknowledged.
-    const middle = Math.ceil(messages.length / 2);
-    for (const part of [messages.slice(0, middle), messages.slice(middle)]) {
-      if (part.length > 0) await worker.queue(batchOf(batch, part), env, ctx);
-    }
+    random ??= seeded(env.QUEUE_FAULTS.shuffle ?? 1);
+    return misbehave(batch, env.QUEUE_FAULTS, random, (part) => worker.queue(part, env, ctx));
   },
 };
-
-/** Two deliveries of one message. It is acknowledged when both are; a retry asked for by either wins, as in a real queue. */
-function copies(message) {
-  let open = 2;
-  let retry;
-  const settle = (asked) => {
-    if (asked !== undefined) retry = asked;
-    open -= 1;
-    if (open === 0) retry === undefined ? message.ack() : message.retry(retry);
-  };
-  return [1, 2].map(() => {
-    let settled = false;
-    const once = (asked) => {
-      if (!settled) settle(asked);
-      settled = true;
-    };
-    return {
-      id: message.id,
-      timestamp: message.timestamp,
-      body: message.body,
-      attempts: message.attempts,
-      ack: () => once(undefined),
-      retry: (options) => once(options ?? {}),
-    };
-  });
-}
-
-function batchOf(batch, messages) {
-  return {
-    queue: batch.queue,
-    metadata: batch.metadata,
-    messages,
-    ackAll() {
-      for (const message of messages) message.ack();
-    },
-    retryAll(options) {
-      for (const message of messages) message.retry(options);
-    },
-  };
-}
-
-function shuffle(items) {
-  for (let i = items.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [items[i], items[j]] = [items[j], items[i]];
-  }
-}
-
-/** mulberry32, a public-domain 32-bit generator by Tommy Ettinger: enough for a reproducible disorder. */
-function mulberry32(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}

@@ -15,13 +15,11 @@ await command(async () => {
     faults === ""
       ? undefined
       : {
-          modules: [
-            {
-              type: "ESModule",
-              path: join(built.main.dir, "faulty-queue.mjs"),
-              contents: readFileSync(new URL("./faulty-queue.mjs", import.meta.url), "utf8"),
-            },
-          ],
+          modules: ["faulty-queue.mjs", "queue-faults.mjs"].map((name) => ({
+            type: "ESModule",
+            path: join(built.main.dir, name),
+            contents: readFileSync(new URL(name, import.meta.url), "utf8"),
+          })),
           bindings: { QUEUE_FAULTS: JSON.parse(faults) },
         };
   const serving = await serve({ built, host: "127.0.0.1", port: Number(port), state, env: process.env, ...(wrapper && { wrapper }) });
