@@ -35,6 +35,7 @@ export const ERRORS = {
   model_not_found: { status: 404, close: 4404, retryable: false, title: "There is no such model" },
   token_not_found: { status: 404, close: 4404, retryable: false, title: "There is no such token" },
   offset_trimmed: { status: 410, close: 4410, retryable: false, title: "The offset is older than what is retained" },
+  offset_archived: { status: 503, close: 1012, retryable: true, title: "The offset is in the archive" },
   // What is already so.
   conflict: { status: 409, close: 4409, retryable: false, title: "It exists with another configuration" },
   sequence_gap: { status: 409, close: 4409, retryable: false, title: "A producer sequence number was skipped" },
@@ -48,6 +49,7 @@ export const ERRORS = {
   overloaded: { status: 429, close: 1013, retryable: true, title: "The object is overloaded" },
   slow_consumer: { status: 429, close: 1013, retryable: true, title: "The connection does not read fast enough" },
   unavailable: { status: 503, close: 1012, retryable: true, title: "Temporarily unavailable" },
+  newer_format: { status: 503, close: 1012, retryable: true, title: "The stored data is of a newer version than this code" },
   // Our fault.
   misconfigured: { status: 500, close: 4500, retryable: false, title: "The deployment is misconfigured" },
   corrupt: { status: 500, close: 4500, retryable: false, title: "Stored data failed its checksum" },
@@ -98,7 +100,8 @@ export function errorOf(thrown: unknown): SkerryError {
       cause: thrown,
     });
   }
-  if (remote?.overloaded) return new SkerryError("overloaded", "The object has too many requests queued.", { retryAfter: 1, cause: thrown });
+  if (remote?.overloaded)
+    return new SkerryError("overloaded", "The object has too many requests queued.", { retryAfter: 1, cause: thrown });
   if (remote?.retryable) return new SkerryError("unavailable", "The object was restarting.", { retryAfter: 1, cause: thrown });
   return new SkerryError("internal", "Something went wrong on our side.", { cause: thrown });
 }

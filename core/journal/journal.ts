@@ -1,0 +1,436 @@
+import { SkerryError } from "../wire/errors.ts";
+import { type CheckpointHeader, readCheckpoint, readCheckpointHeader, writeCheckpoint } from "./checkpoint.ts";
+import { badPosition, corrupt, newerFormat } from "./errors.ts";
+import { migrate, readHead, writeHead } from "./head.ts";
+import { deleteSegment, encodeSegment, findSegment, listSegments, type OffloadPlan, putSegment, type Segment } from "./offload.ts";
+import type { JournalStorage } from "./port.ts";
+import {
+  addTotals,
+  decodeRow,
+  encodeRows,
+  endOf,
+  type JournalEntry,
+  MIN_ROW_BYTES,
+  NOTHING,
+  type RowContent,
+  type Totals,
+} from "./rows.ts";
+import { checkPosition, scanRows, type WholeRow } from "./scan.ts";
+
+export { type CheckpointPolicy, shouldCheckpoint } from "./checkpoint.ts";
+export { decodeSegment, type OffloadPlan, planOffload, type Segment } from "./offload.ts";
+export type { JournalEntry } from "./rows.ts";
+
+/** Below the platform's 2 MB a row, with room for the other columns. */
+export const DEFAULT_MAX_ROW_BYTES = 1_500_000;
+const PLATFORM_MAX_ROW_BYTES = 1_900_000;
+
+export type JournalOptions = {
+  /** Keeps this journal apart from others on the same storage. */
+  prefix?: string;
+  /** Bytes of the largest row, 128 to 1,900,000; default 1,500,000. */
+  maxRowBytes?: number;
+  /**
+   * The version of what the caller puts in entries and checkpoints. On open, `migrate` is called for each version from
+   * the stored one on, to lead from `from` to `from + 1`; all in one transaction. A newer stored version is refused.
+   */
+  payload?: { version: number; migrate?: (journal: Journal, from: number) => void };
+};
+
+/** Where the entry at a position is to be found. */
+export type Location = { kind: "local" } | { kind: "archived"; segment: Segment } | { kind: "trimmed"; base: number };
+
+/** What mirrors the storage in memory; replaced, never changed, so that an aborted transaction can put it back. */
+type State = {
+  /** False until the head record exists: a journal that was only ever read writes nothing. */
+  born: boolean;
+  payload: number;
+  base: number;
+  baseTotals: Totals;
+  head: number;
+  totals: Totals;
+  /** `undefined`: not looked up yet. */
+  checkpoint: CheckpointHeader | null | undefined;
+};
+
+/**
+ * The one way to persist: an append-only log of entries at dense positions, with a checkpoint. SPEC.md beside this file
+ * is its contract. Synchronous throughout; nothing is durable before `commit` or another writing call returns.
+ *
+ * @example
+ * const journal = Journal.open(storage);
+ * journal.stage(bytes);
+ * journal.commit(); // one row
+ * for (const entry of journal.replay(journal.latestCheckpoint()?.position ?? journal.base)) apply(entry);
+ */
+export class Journal {
+  readonly #storage: JournalStorage;
+  readonly #maxRowBytes: number;
+  #state: State;
+  #staged: JournalEntry[] = [];
+  #next: number;
+  readonly #participant = {
+    capture: () => {
+      const [state, staged, length, next] = [this.#state, this.#staged, this.#staged.length, this.#next];
+      return () => {
+        staged.length = length;
+        [this.#state, this.#staged, this.#next] = [state, staged, next];
+      };
+    },
+  };
+
+  private constructor(storage: JournalStorage, maxRowBytes: number, state: State) {
+    this.#storage = storage;
+    this.#maxRowBytes = maxRowBytes;
+    this.#state = state;
+    this.#next = state.head;
+  }
+
+  /**
+   * Opens what is stored, reading no more than its head record and last row; migrates it if it is of an older format.
+   * Throws `corrupt` where these are damaged, `newer_format` where they are of a later version of this code.
+   */
+  static open(storage: JournalStorage, options: JournalOptions = {}): Journal {
+    const maxRowBytes = options.maxRowBytes ?? DEFAULT_MAX_ROW_BYTES;
+    if (!(Number.isInteger(maxRowBytes) && maxRowBytes >= MIN_ROW_BYTES && maxRowBytes <= PLATFORM_MAX_ROW_BYTES)) {
+      throw new SkerryError("misconfigured", `maxRowBytes must be ${MIN_ROW_BYTES} to ${PLATFORM_MAX_ROW_BYTES}, not ${maxRowBytes}.`);
+    }
+    const own = options.prefix === undefined ? storage : storage.within(options.prefix);
+    migrate(own);
+    const journal = new Journal(own, maxRowBytes, readState(own, options.payload?.version ?? 0));
+    if (options.payload !== undefined) journal.#migratePayload(options.payload);
+    return journal;
+  }
+
+  /** The first position held here; earlier ones were trimmed or archived. */
+  get base(): number {
+    return this.#state.base;
+  }
+
+  /** The end (exclusive) of what is committed. */
+  get head(): number {
+    return this.#state.head;
+  }
+
+  /** The position that the next staged entry gets. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /**
+   * Appends an entry of `count` positions in memory and returns its position. The bytes are not copied: leave them as
+   * they are until they are committed.
+   */
+  stage(bytes: Uint8Array, count = 1): number {
+    const position = this.#next;
+    if (!(Number.isSafeInteger(count) && count >= 1 && Number.isSafeInteger(position + count))) {
+      throw new SkerryError("bad_request", `An entry spans 1 or more positions, not ${count}.`);
+    }
+    this.#storage.enlist(this.#participant);
+    this.#staged.push({ position, count, bytes });
+    this.#next = position + count;
+    return position;
+  }
+
+  /**
+   * Writes all that is staged in one transaction, in as few rows as possible: one, up to `maxRowBytes`. `rows` is what
+   * the platform bills. If it throws, everything is still staged: commit again or {@link discard}.
+   */
+  commit(): { head: number; rows: number } {
+    if (this.#staged.length === 0) return { head: this.head, rows: 0 };
+    const rows = this.#write(() => {
+      const { rows, after } = encodeRows(this.#staged, this.#state.totals, this.#maxRowBytes);
+      for (const row of rows) this.#storage.putRow(row);
+      this.#set({ head: this.#next, totals: after });
+      this.#setStaged([], this.#next);
+    });
+    return { head: this.head, rows };
+  }
+
+  /** Forgets what is staged. */
+  discard(): void {
+    this.#storage.enlist(this.#participant);
+    this.#setStaged([], this.head);
+  }
+
+  /**
+   * The committed entries that end after `from`, ascending: the first may begin before it. At most `maxEntries`, and
+   * no more than `maxBytes` of payload unless the first alone is larger; without limits everything, so page through a
+   * long log or use {@link replay}. Throws `offset_trimmed` (with `base`) or `offset_archived` (with `segment`) below
+   * the base, and `corrupt` at a damaged row, which it never skips.
+   */
+  read(from: number, limits: { maxBytes?: number; maxEntries?: number } = {}): JournalEntry[] {
+    const { maxBytes = Number.POSITIVE_INFINITY, maxEntries = Number.POSITIVE_INFINITY } = limits;
+    const entries: JournalEntry[] = [];
+    let bytes = 0;
+    for (const entry of this.replay(from)) {
+      bytes += entry.bytes.length;
+      if (entries.length > 0 && (bytes > maxBytes || entries.length >= maxEntries)) break;
+      entries.push(entry);
+    }
+    return entries;
+  }
+
+  /** As {@link read} without limits, a few rows in memory at a time. Do not change the journal meanwhile. */
+  *replay(from: number): Generator<JournalEntry, void> {
+    this.#refuseBelowBase(from);
+    for (const row of this.wholeRows(from)) for (const entry of row.entries) if (endOf(entry) > from) yield entry;
+  }
+
+  /** Where to look for `position`, for callers that would rather ask than catch. */
+  locate(position: number): Location {
+    if (position >= this.base) return { kind: "local" };
+    const segment = findSegment(this.#storage, position);
+    return segment === null ? { kind: "trimmed", base: this.base } : { kind: "archived", segment };
+  }
+
+  /**
+   * Drops everything from `position` on, staged entries too. Throws `bad_offset` where `position` is inside an entry,
+   * beyond the end, below the base, or below the checkpoint (which stands for entries that must not change).
+   */
+  truncateFrom(position: number): void {
+    const least = Math.max(this.base, this.#checkpoint()?.position ?? 0);
+    if (!(position >= least && position <= this.next)) throw badPosition(`Position ${position} is not between ${least} and ${this.next}.`);
+    const keep = this.#staged.filter((entry) => entry.position < position);
+    if (position >= this.head) {
+      if (keep.length > 0 ? endOf(keep.at(-1)!) !== position : position !== this.head) throw insideEntry(position);
+      this.#storage.enlist(this.#participant);
+      this.#setStaged(keep, position);
+      return;
+    }
+    this.#write(() => {
+      this.#set({ head: position, totals: position === this.base ? this.#state.baseTotals : this.#cutRow(position) });
+      this.#storage.deleteRowsFrom(position);
+      this.#setStaged([], position);
+    });
+  }
+
+  /**
+   * Replaces the checkpoint by `bytes`, the caller's state after every entry below `position`. Throws `bad_offset`
+   * where `position` is inside an entry, not committed, below the base or below the previous checkpoint.
+   */
+  checkpoint(position: number, bytes: Uint8Array): { rows: number } {
+    const previous = this.#checkpoint();
+    const least = Math.max(this.base, previous?.position ?? 0);
+    if (!(position >= least && position <= this.head)) {
+      throw badPosition(`A checkpoint must be between ${least} and the head ${this.head}, not at ${position}.`);
+    }
+    const at = { position, before: this.#totalsAt(position) };
+    const rows = this.#write(() => {
+      this.#set({ checkpoint: writeCheckpoint(this.#storage, at, bytes, previous, this.#maxRowBytes) });
+    });
+    return { rows };
+  }
+
+  /** The checkpoint, verified, or null. Throws `corrupt`. */
+  latestCheckpoint(): { position: number; bytes: Uint8Array } | null {
+    const stored = readCheckpoint(this.#storage);
+    return stored === null ? null : { position: stored.header.position, bytes: stored.bytes };
+  }
+
+  latestCheckpointPosition(): number | null {
+    return this.#checkpoint()?.position ?? null;
+  }
+
+  /** What a replay from the checkpoint (from the base, if there is none) has to read. For `shouldCheckpoint`. */
+  costSinceCheckpoint(): Totals {
+    const since = this.#checkpoint()?.before ?? this.#state.baseTotals;
+    const { rows, bytes, entries } = this.#state.totals;
+    return { rows: rows - since.rows, bytes: bytes - since.bytes, entries: entries - since.entries };
+  }
+
+  /**
+   * Drops whole rows below `before`: a row that reaches beyond stays, so look at `base` afterwards. Stops at the
+   * checkpoint (drops nothing if there is none) unless `force`: what a wake replays is not lost by mistake.
+   */
+  trim(before: number, options: { force?: boolean } = {}): { rows: number } {
+    if (!(before <= this.head)) throw badPosition(`Cannot trim up to ${before}, beyond the head ${this.head}.`);
+    const limit = options.force ? before : Math.min(before, this.#checkpoint()?.position ?? this.base);
+    return { rows: this.#dropBelow(limit) };
+  }
+
+  /** Drops all entries and goes on at `position`: for a replica that installs a state from elsewhere and checkpoints it. */
+  resetTo(position: number): { rows: number } {
+    checkPosition(position);
+    const least = this.#checkpoint()?.position ?? 0;
+    if (position < least) throw badPosition(`Cannot go on at ${position}, below the checkpoint at ${least}.`);
+    const rows = this.#write(() => {
+      this.#storage.deleteRowsFrom(0);
+      this.#setStaged([], position);
+      this.#set({ born: false, base: position, head: position, baseTotals: this.#state.totals });
+    });
+    return { rows };
+  }
+
+  /**
+   * Drops the rows of a plan whose bytes are safely stored under `key`, and remembers the segment. Throws
+   * `stale_metadata` if what is here is not what the plan holds: plan again. Harmless when repeated.
+   */
+  markOffloaded(plan: OffloadPlan, key: string): { rows: number } {
+    const segment: Segment = { key, from: plan.from, to: plan.to, bytes: plan.bytes.length, checksum: plan.checksum };
+    const known = plan.from < this.base ? findSegment(this.#storage, plan.from) : null;
+    if (known?.from === plan.from && known.checksum === plan.checksum) return { rows: 0 };
+    if (plan.from !== this.base || plan.to > this.head || this.#checksumUpTo(plan.to) !== plan.checksum) {
+      throw new SkerryError("stale_metadata", `Positions ${plan.from} to ${plan.to} changed since the offload was planned.`);
+    }
+    const rows = this.#write(() => {
+      putSegment(this.#storage, segment);
+      this.#dropBelow(plan.to);
+    });
+    return { rows };
+  }
+
+  /** The segments that left, ascending. */
+  segments(): Segment[] {
+    return listSegments(this.#storage);
+  }
+
+  /** Forgets the segments that end at or below `before`, and returns them. Delete their objects first, so that a crash between leaves none. */
+  forgetSegments(before: number): Segment[] {
+    const gone = this.segments().filter((segment) => segment.to <= before);
+    if (gone.length > 0) {
+      this.#write(() => {
+        for (const segment of gone) deleteSegment(this.#storage, segment);
+      });
+    }
+    return gone;
+  }
+
+  /**
+   * Runs `run` atomically, over this journal, others on the same storage, and any other writes to the same database.
+   * If it throws, all of them stand as before, staged entries included.
+   */
+  transaction<T>(run: () => T): T {
+    return this.#storage.transaction(run);
+  }
+
+  /** The rows from the one that holds `from`, decoded and verified, a few in memory at a time. */
+  wholeRows(from: number): Generator<WholeRow, void> {
+    return scanRows(this.#storage, from, this.head);
+  }
+
+  /** One transaction, and the head record if it is due. Returns the rows written. */
+  #write(run: () => void): number {
+    const before = this.#storage.rowsWritten();
+    this.#storage.transaction(() => {
+      this.#storage.enlist(this.#participant);
+      run();
+      if (this.#state.born) return;
+      writeHead(this.#storage, { payload: this.#state.payload, base: this.base, before: this.#state.baseTotals });
+      this.#set({ born: true });
+    });
+    return this.#storage.rowsWritten() - before;
+  }
+
+  #set(change: Partial<State>): void {
+    this.#state = { ...this.#state, ...change };
+  }
+
+  #setStaged(staged: JournalEntry[], next: number): void {
+    this.#staged = staged;
+    this.#next = next;
+  }
+
+  #rowAt(position: number): WholeRow {
+    for (const row of this.wholeRows(position)) return row;
+    throw corrupt(`The journal lacks the row at ${position}.`, { row: { first: position, part: 0 } });
+  }
+
+  /** Makes `position` the end of a row and of a commit, and returns the totals there. */
+  #cutRow(position: number): Totals {
+    const row = this.#rowAt(position - 1);
+    const keep = row.entries.filter((entry) => endOf(entry) <= position);
+    if (keep.length === 0 || endOf(keep.at(-1)!) !== position) throw insideEntry(position);
+    if (row.commitEnd === position) return row.after;
+    this.#storage.deleteRowsFrom(row.first);
+    const { rows, after } = encodeRows(keep, row.before, this.#maxRowBytes);
+    for (const rewritten of rows) this.#storage.putRow(rewritten);
+    return after;
+  }
+
+  #totalsAt(position: number): Totals {
+    if (position === this.head) return this.#state.totals;
+    const row = this.#rowAt(position);
+    if (row.first === position) return row.before;
+    const below = row.entries.filter((entry) => endOf(entry) <= position);
+    if (below.length === 0 || endOf(below.at(-1)!) !== position) throw insideEntry(position);
+    // The row counts as one still to be replayed.
+    return addTotals(row.before, 0, below);
+  }
+
+  #dropBelow(limit: number): number {
+    if (limit <= this.base) return 0;
+    const row = limit < this.head ? this.#rowAt(limit) : null;
+    const base = row?.first ?? this.head;
+    if (base <= this.base) return 0;
+    return this.#write(() => {
+      this.#storage.deleteRowsBefore(base);
+      this.#set({ born: false, base, baseTotals: row?.before ?? this.#state.totals });
+    });
+  }
+
+  #checksumUpTo(end: number): number {
+    const entries: JournalEntry[] = [];
+    for (const row of this.wholeRows(this.base)) {
+      if (row.end > end) break;
+      for (const entry of row.entries) entries.push(entry);
+    }
+    return entries.length > 0 && endOf(entries.at(-1)!) === end ? encodeSegment(entries).checksum : -1;
+  }
+
+  #checkpoint(): CheckpointHeader | null {
+    if (this.#state.checkpoint === undefined) this.#set({ checkpoint: readCheckpointHeader(this.#storage) });
+    return this.#state.checkpoint ?? null;
+  }
+
+  #refuseBelowBase(from: number): void {
+    checkPosition(from);
+    const found = this.locate(from);
+    if (found.kind === "local") return;
+    const extra = { base: this.base };
+    if (found.kind === "trimmed")
+      throw new SkerryError("offset_trimmed", `Position ${from} is older than ${this.base}, the first one retained.`, { extra });
+    throw new SkerryError("offset_archived", `Position ${from} is in the archive.`, { extra: { ...extra, segment: found.segment } });
+  }
+
+  #migratePayload(payload: NonNullable<JournalOptions["payload"]>): void {
+    const stored = this.#state.payload;
+    if (stored > payload.version) throw newerFormat("The journal's payload", stored, payload.version);
+    if (stored === payload.version) return;
+    this.transaction(() => {
+      for (let from = stored; from < payload.version; from++) payload.migrate?.(this, from);
+      this.#write(() => this.#set({ born: false, payload: payload.version }));
+    });
+  }
+}
+
+/** Reads where the log begins and ends: the head record and the last row, however long the log is. */
+function readState(storage: JournalStorage, payload: number): State {
+  const stored = readHead(storage);
+  const last = storage.lastRow();
+  if (stored === null) {
+    if (last !== null || storage.listBlobs("").length > 0) throw corrupt("The journal has lost its head record.");
+    return { born: false, payload, base: 0, baseTotals: NOTHING, head: 0, totals: NOTHING, checkpoint: undefined };
+  }
+  const state = { born: true, payload: stored.payload, base: stored.base, baseTotals: stored.before, checkpoint: undefined };
+  if (last === null) return { ...state, head: stored.base, totals: stored.before };
+  const row = decodeRow(last);
+  const head = last.last + 1;
+  const torn = row.commitEnd !== head || (row.kind === "piece" && row.parts !== last.part + 1);
+  if (torn)
+    throw corrupt(`The journal's last commit is not whole: it ends at ${head}, not at ${row.commitEnd}.`, {
+      head,
+      commitEnd: row.commitEnd,
+    });
+  if (last.first < stored.base) throw corrupt(`The journal begins at ${stored.base}, but holds a row at ${last.first}.`);
+  return { ...state, head, totals: totalsAfter(row) };
+}
+
+function totalsAfter(row: RowContent): Totals {
+  if (row.kind === "packed") return addTotals(row.before, 1, row.entries);
+  return { rows: row.before.rows + row.parts, bytes: row.before.bytes + row.length, entries: row.before.entries + 1 };
+}
+
+function insideEntry(position: number): SkerryError {
+  return badPosition(`Position ${position} is not where an entry begins.`);
+}
