@@ -1,5 +1,5 @@
 import type { Actor } from "../core/wire/grant.ts";
-import type { Scope } from "../core/wire/names.ts";
+import type { Capability, Scope } from "../core/wire/names.ts";
 
 /** What every route and middleware of the app shares: the bindings, and what the middleware has established. */
 export type AppEnv = {
@@ -10,5 +10,13 @@ export type AppEnv = {
     traceparent: string;
     actor: Actor;
     scope: Scope;
+    /** The capability that this request is accounted to: the first one it was authorized for. */
+    capability?: Capability;
+    /** Rows and bytes that routes have counted beyond what the middleware sees. */
+    used: { rows: number; bytesIn: number; bytesOut: number };
+    /** Spans for `Server-Timing`, in milliseconds. */
+    spans: { name: string; ms: number }[];
+    /** The code of the error this request ended with, for the log and the metrics. */
+    errorCode?: string;
   };
 };

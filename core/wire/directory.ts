@@ -1,0 +1,96 @@
+import type { Answer } from "./answer.ts";
+import { SkerryError } from "./errors.ts";
+
+/**
+ * What a topic is made with. Pointers are RFC 6901 JSON pointers into a record; `maxFutureMs` is how far beyond the
+ * partition's clock an event time may lie, in milliseconds.
+ */
+export type TopicConfig = {
+  /** 1 to {@link MAX_PARTITIONS}; fixed for the topic's life, since keys are placed by it. */
+  partitions: number;
+  contentType: string;
+  /** Pointer to the member that is the record's key; null: records have no key. */
+  key: string | null;
+  /** Pointer to the event time (Unix milliseconds, or an RFC 3339 string); null: the time of the append. */
+  timestamp: string | null;
+  maxFutureMs: number;
+};
+
+/**
+ * `version` grows with every change of the name's entry and is what stale callers are refused by; `generation` grows
+ * when a deleted name is made again, and is part of the names of its partitions, so that old data never shows through.
+ */
+export type Entry = { name: string; version: number; generation: number; createdAt: number };
+export type TopicMeta = TopicConfig & Entry;
+export type RoomMeta = Entry;
+
+/** One page of names in ascending code-unit order; `next` is the name to continue after, null at the end. */
+export type Page<T> = { items: T[]; next: string | null };
+
+/**
+ * What exists in a project. One shard answers for a name; the Worker merges the shards' lists. A port: today a
+ * Durable Object a shard, later a consensus group can stand behind it.
+ */
+export interface DirectoryPort {
+  /** The same configuration again is no change (`created: false`); another one is `conflict`. */
+  putTopic(name: string, config: TopicConfig): Promise<Answer<{ topic: TopicMeta; created: boolean }>>;
+  getTopic(name: string): Promise<Answer<TopicMeta | null>>;
+  deleteTopic(name: string): Promise<Answer<{ deleted: boolean }>>;
+  /** Names after `after`, at most `limit`. */
+  listTopics(after: string | null, limit: number): Promise<Answer<TopicMeta[]>>;
+  putRoom(name: string): Promise<Answer<{ room: RoomMeta; created: boolean }>>;
+  getRoom(name: string): Promise<Answer<RoomMeta | null>>;
+  deleteRoom(name: string): Promise<Answer<{ deleted: boolean }>>;
+  listRooms(after: string | null, limit: number): Promise<Answer<RoomMeta[]>>;
+}
+
+/** Shards of a project's directory. Fixed for ever: a name's shard is part of where its entry lives. */
+export const DIRECTORY_SHARDS = 16;
+export const MAX_PARTITIONS = 64;
+export const DEFAULT_MAX_FUTURE_MS = 300_000;
+/** A year: beyond it a clock is broken, not early. */
+export const MAX_FUTURE_MS = 31_536_000_000;
+export const MAX_PAGE = 1000;
+
+const MAX_POINTER = 256;
+// RFC 6901: empty (the whole document) or /-led tokens, in which ~ is followed by 0 or 1.
+const POINTER = /^(?:\/(?:[^~/]|~[01])*)*$/;
+// RFC 9110: type/subtype, with optional parameters.
+const MEDIA_TYPE = /^[A-Za-z0-9!#$&^_.+-]{1,127}\/[A-Za-z0-9!#$&^_.+-]{1,127}(?:\s*;[\x20-\x7e]{0,128})?$/;
+
+/** The shard that answers for a name: FNV-1a (32 bits, over UTF-8) modulo {@link DIRECTORY_SHARDS}. */
+export function directoryShard(name: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash % DIRECTORY_SHARDS;
+}
+
+/** Checks a topic's configuration, filling what may be left out. Throws `bad_request`, naming the wrong member. */
+export function checkTopicConfig(config: Partial<TopicConfig>): TopicConfig {
+  const { partitions = 1, contentType = "application/json", key = null, timestamp = null, maxFutureMs = DEFAULT_MAX_FUTURE_MS } = config;
+  if (!Number.isInteger(partitions) || partitions < 1 || partitions > MAX_PARTITIONS)
+    throw new SkerryError("bad_request", `"partitions" is a whole number from 1 to ${MAX_PARTITIONS}.`);
+  if (typeof contentType !== "string" || !MEDIA_TYPE.test(contentType))
+    throw new SkerryError("bad_request", `"contentType" is a media type such as application/json.`);
+  checkPointer("key", key);
+  checkPointer("timestamp", timestamp);
+  if (!Number.isInteger(maxFutureMs) || maxFutureMs < 0 || maxFutureMs > MAX_FUTURE_MS)
+    throw new SkerryError("bad_request", `"maxFutureMs" is a whole number of milliseconds from 0 to ${MAX_FUTURE_MS}.`);
+  return { partitions, contentType, key, timestamp, maxFutureMs };
+}
+
+export function sameTopicConfig(a: TopicConfig, b: TopicConfig): boolean {
+  return (
+    a.partitions === b.partitions &&
+    a.contentType === b.contentType &&
+    a.key === b.key &&
+    a.timestamp === b.timestamp &&
+    a.maxFutureMs === b.maxFutureMs
+  );
+}
+
+function checkPointer(member: string, pointer: unknown): void {
+  if (pointer === null) return;
+  if (typeof pointer !== "string" || pointer.length > MAX_POINTER || !POINTER.test(pointer))
+    throw new SkerryError("bad_request", `"${member}" is null or a JSON pointer (RFC 6901) such as "/origin".`);
+}

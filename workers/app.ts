@@ -1,0 +1,54 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { cors } from "hono/cors";
+import type { AppEnv } from "./env.ts";
+import { authenticate } from "./middleware/auth.ts";
+import { finish, requireSettings } from "./middleware/finish.ts";
+import { limitBody } from "./middleware/limits.ts";
+import { notFound } from "./middleware/not-found.ts";
+import { onInvalid } from "./middleware/openapi.ts";
+import { onError } from "./middleware/problem.ts";
+import { tracing } from "./middleware/trace.ts";
+import { docsRoutes } from "./routes/docs.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { keysRoutes } from "./routes/keys.ts";
+import { tokensRoutes } from "./routes/tokens.ts";
+import { usageRoutes } from "./routes/usage.ts";
+import { settings } from "./settings.ts";
+
+/** What browsers of other origins may read of a response. */
+const EXPOSED = [
+  ...["Skerry-Context", "Skerry-Level", "X-Request-Id", "Server-Timing", "Retry-After", "Location", "ETag", "WWW-Authenticate"],
+  ...["Stream-Next-Offset", "Stream-Up-To-Date", "Stream-Cursor", "Stream-Closed", "Producer-Epoch", "Producer-Seq"],
+  ...["Producer-Expected-Seq", "Producer-Received-Seq"],
+];
+
+/** The edge Worker's app: what holds for every request, and then the routes, noun by noun. */
+export function createApp(): OpenAPIHono<AppEnv> {
+  const app = new OpenAPIHono<AppEnv>({ defaultHook: onInvalid });
+  app.onError(onError);
+  app.notFound((c) => notFound(app, c));
+
+  app.use(tracing, finish, requireSettings);
+  app.use(
+    cors({
+      // No credentials: a token travels in a header that the page sets, never in a cookie.
+      origin: (origin, c) => {
+        const { corsOrigins } = settings(c.env);
+        return corsOrigins.includes("*") ? "*" : corsOrigins.includes(origin) ? origin : null;
+      },
+      exposeHeaders: EXPOSED,
+      maxAge: 7_200,
+    }),
+  );
+  app.use(limitBody());
+  for (const path of ["/v1/*", "/v2/*", "/v3/*", "/metrics"]) app.use(path, authenticate);
+
+  healthRoutes(app);
+  tokensRoutes(app);
+  keysRoutes(app);
+  usageRoutes(app);
+  docsRoutes(app);
+  return app;
+}
+
+export const app = createApp();

@@ -1,0 +1,142 @@
+import type { Context, MiddlewareHandler } from "hono";
+import { decodeJwt } from "jose";
+import { looksLikeToken } from "../../core/auth/admin-key.ts";
+import { actorOf } from "../../core/auth/claims.ts";
+import { ADMIN_GRANTS } from "../../core/auth/grants.ts";
+import { SkerryError } from "../../core/wire/errors.ts";
+import { ACTOR_HEADER, type Actor, allows, type Right } from "../../core/wire/grant.ts";
+import { type Capability, checkProject, DEFAULT_SCOPE, type Scope } from "../../core/wire/names.ts";
+import type { AppEnv } from "../env.ts";
+import { settings } from "../settings.ts";
+import { isKnownToken, verify } from "./keyring.ts";
+import { limitAddress, limitToken } from "./limits.ts";
+
+/** Headers that say who acts travel only from the Worker to objects: what a client sends under these names is dropped. */
+const INTERNAL = /^x-skerry-/i;
+/** Longer than any token or key of ours; nothing beyond it is looked at. */
+const MAX_CREDENTIAL = 8_192;
+
+/** Establishes who acts and in which project, or refuses. Everything behind it can rely on `actor` and `scope`. */
+export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const { adminKey, anonymousGrants } = settings(c.env);
+  const asked = c.req.header("skerry-project");
+  const project = asked === undefined ? null : checkProject(asked);
+  const credential = credentialOf(c);
+
+  if (credential === null) {
+    await limitAddress(c);
+    const scope = scopeOf(project ?? DEFAULT_SCOPE.project);
+    // The deployment's public names are names of the default project; elsewhere anonymous has nothing.
+    const grants = scope.project === DEFAULT_SCOPE.project ? anonymousGrants : [];
+    become(c, scope, { project: scope.project, subject: "anonymous", tokenId: null, expiresAt: null, grants });
+  } else if (!looksLikeToken(credential)) {
+    if (!(await sameSecret(credential, adminKey))) {
+      await limitAddress(c);
+      throw new SkerryError("token_invalid", "The credential is neither the admin key of this deployment nor a token of it.");
+    }
+    const scope = scopeOf(project ?? DEFAULT_SCOPE.project);
+    become(c, scope, { project: scope.project, subject: "admin", tokenId: null, expiresAt: null, grants: ADMIN_GRANTS });
+  } else {
+    const scope = scopeOf(audienceOf(credential));
+    if (project !== null && project !== scope.project)
+      throw new SkerryError("project_mismatch", `The token belongs to the project "${scope.project}", not to "${project}".`);
+    // Until a signature is checked anyone could have written the token, so the address answers for it.
+    if (!isKnownToken(credential)) await limitAddress(c);
+    const actor = actorOf(await verify(c.env, scope, credential, Date.now()));
+    await limitToken(c, `${actor.project}/${actor.tokenId}`);
+    become(c, scope, actor);
+  }
+  await next();
+};
+
+/**
+ * Demands a right on a name. Throws `token_missing` where an anonymous caller lacks it, `forbidden` where a token does.
+ * The first capability demanded is the one the request is accounted to.
+ */
+export function authorize(c: Context<AppEnv>, capability: Capability, name: string, right: Right): void {
+  if (c.get("capability") === undefined) c.set("capability", capability);
+  const actor = c.get("actor");
+  if (allows(actor.grants, capability, name, right)) return;
+  if (actor.subject === "anonymous")
+    throw new SkerryError(
+      "token_missing",
+      `This needs a token that grants "${right}" on ${capability} "${name}": send Authorization: Bearer <token>.`,
+    );
+  throw new SkerryError("forbidden", `The token does not grant "${right}" on ${capability} "${name}".`);
+}
+
+export function isAdmin(actor: Actor): boolean {
+  return actor.subject === "admin" && actor.tokenId === null;
+}
+
+/** Demands the admin key itself. Throws `token_missing` or `admin_only`. */
+export function requireAdmin(c: Context<AppEnv>): void {
+  if (c.get("capability") === undefined) c.set("capability", "platform");
+  const actor = c.get("actor");
+  if (isAdmin(actor)) return;
+  if (actor.subject === "anonymous")
+    throw new SkerryError("token_missing", "This needs the admin key: send Authorization: Bearer <admin key>.");
+  throw new SkerryError("admin_only", "Only the admin key may do this; a token cannot.");
+}
+
+/**
+ * The headers of a request to an object: the client's, without credentials and without anything that only the Worker
+ * may say, and with who acts, the trace and the request id.
+ */
+export function forwardHeaders(c: Context<AppEnv>): Headers {
+  const headers = new Headers();
+  for (const [name, value] of c.req.raw.headers) {
+    if (!INTERNAL.test(name) && name !== "authorization" && name !== "cookie") headers.append(name, value);
+  }
+  // Header values are bytes; a subject or a name need not be ASCII.
+  headers.set(ACTOR_HEADER, JSON.stringify(c.get("actor")).replace(/[^\x20-\x7e]/g, escapeUnit));
+  headers.set("traceparent", c.get("traceparent"));
+  headers.set("x-request-id", c.get("requestId"));
+  return headers;
+}
+
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+function become(c: Context<AppEnv>, scope: Scope, actor: Actor): void {
+  c.set("scope", scope);
+  c.set("actor", actor);
+}
+
+function scopeOf(project: string): Scope {
+  return { project, jurisdiction: DEFAULT_SCOPE.jurisdiction };
+}
+
+/** `Authorization: Bearer …`, or `?token=` for sockets of clients that cannot send headers. */
+function credentialOf(c: Context<AppEnv>): string | null {
+  const header = c.req.header("authorization");
+  let credential: string | undefined;
+  if (header !== undefined) {
+    credential = /^bearer +(\S+) *$/i.exec(header)?.[1];
+    if (credential === undefined) throw new SkerryError("token_invalid", "The Authorization header is not of the form: Bearer <token>.");
+  } else {
+    const given = c.req.queries("token");
+    if (given === undefined) return null;
+    if (given.length > 1) throw new SkerryError("token_invalid", "The request has more than one ?token=.");
+    credential = given[0] as string;
+  }
+  if (credential === "" || credential.length > MAX_CREDENTIAL)
+    throw new SkerryError("token_invalid", "The token is empty or far too long.");
+  return credential;
+}
+
+/** The project a token says it is for. It is only a claim until the signature is checked with that project's key. */
+function audienceOf(token: string): string {
+  try {
+    return checkProject(String(decodeJwt(token).aud));
+  } catch (cause) {
+    throw new SkerryError("token_invalid", "The token is not valid: it is damaged.", { cause });
+  }
+}
+
+/** Compares hashes, so that neither length nor content of the secret shows in the time it takes. */
+async function sameSecret(given: string, secret: string): Promise<boolean> {
+  const [a, b] = await Promise.all([given, secret].map((text) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
+  return crypto.subtle.timingSafeEqual(a as ArrayBuffer, b as ArrayBuffer);
+}

@@ -1,0 +1,62 @@
+import type { Context, TypedResponse } from "hono";
+import type { JSONParsed } from "hono/utils/types";
+import type { Answer, Level } from "../../core/wire/answer.ts";
+import { decodeContext, encodeContext, NOTHING_SEEN, type Seen, withPosition } from "../../core/wire/context.ts";
+import type { AppEnv } from "../env.ts";
+
+export const CONTEXT_HEADER = "Skerry-Context";
+export const LEVEL_HEADER = "Skerry-Level";
+
+/** From the weakest promise to the strongest. */
+const STRENGTH: Level[] = ["eventual", "session", "single", "durable", "quorum", "linearizable"];
+
+const incoming = new WeakMap<Context<AppEnv>, Seen>();
+
+/** The position of an object (by its full name) that the caller has seen, or null. Throws `bad_context`. */
+export function seen(c: Context<AppEnv>, object: string): number | null {
+  return seenBy(c).get(object) ?? null;
+}
+
+function seenBy(c: Context<AppEnv>): Seen {
+  let known = incoming.get(c);
+  if (known === undefined) {
+    const token = c.req.header(CONTEXT_HEADER);
+    known = token === undefined || token === "" ? NOTHING_SEEN : decodeContext(token, c.get("scope"));
+    incoming.set(c, known);
+  }
+  return known;
+}
+
+/**
+ * Maps what an object answered to a response: `Skerry-Context` with the caller's positions and this one,
+ * `Skerry-Level`, and the rows it cost counted. Without `map` the value is the JSON body of a 200.
+ * A route that calls several objects calls {@link note} for all but the last.
+ */
+export function reply<T>(c: Context<AppEnv>, answer: Answer<T>): Response & TypedResponse<JSONParsed<T>, 200, "json">;
+export function reply<T, R extends Response>(c: Context<AppEnv>, answer: Answer<T>, map: (value: T) => R): R;
+export function reply<T>(c: Context<AppEnv>, answer: Answer<T>, map?: (value: T) => Response): Response {
+  note(c, answer);
+  return map ? map(answer.value) : c.json(answer.value as object, 200);
+}
+
+/** Counts an answer's rows and merges its position into the context that the response will carry. */
+export function note<T>(c: Context<AppEnv>, answer: Answer<T>): T {
+  const merged = withPosition(seenBy(c), answer.position);
+  incoming.set(c, merged);
+  c.get("used").rows += answer.rows ?? 0;
+  const before = outgoing.get(c)?.level ?? answer.level;
+  // A response built from several answers promises no more than the weakest of them.
+  const level = STRENGTH.indexOf(before) < STRENGTH.indexOf(answer.level) ? before : answer.level;
+  outgoing.set(c, { seen: merged, level });
+  return answer.value;
+}
+
+const outgoing = new WeakMap<Context<AppEnv>, { seen: Seen; level: Level }>();
+
+/** The headers that the answers noted so far demand; the outermost middleware adds them to the response. */
+export function contextHeaders(c: Context<AppEnv>): Record<string, string> {
+  const out = outgoing.get(c);
+  if (out === undefined) return {};
+  const token = encodeContext(out.seen, c.get("scope"));
+  return { [LEVEL_HEADER]: out.level, ...(token !== null && { [CONTEXT_HEADER]: token }) };
+}

@@ -1,0 +1,45 @@
+import type { Context, MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { SkerryError } from "../../core/wire/errors.ts";
+import type { AppEnv } from "../env.ts";
+
+/** Bytes of a request body, unless a route sets its own limit below this. */
+export const MAX_BODY_BYTES = 8 * 1024 * 1024;
+/** Seconds: the period of the rate limits in wrangler.toml. */
+const PERIOD = 60;
+
+/** Refuses larger bodies by their Content-Length, or while reading where there is none. Throws `too_large`. */
+export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<AppEnv> {
+  return bodyLimit({
+    maxSize,
+    onError: () => {
+      throw new SkerryError("too_large", `The body is larger than ${maxSize} bytes. Send less at a time.`);
+    },
+  });
+}
+
+/**
+ * Counts a request against its address: what comes without a token, and what has yet to prove that its token is one.
+ * Limits hold per location of the network and are meant against abuse, not for accounting. Throws `rate_limited`.
+ */
+export async function limitAddress(c: Context<AppEnv>): Promise<void> {
+  await limit(c.env.RATE_ADDRESS, addressOf(c), "This address sends too many requests without a valid token.");
+}
+
+/** Counts a request against its token. A batch of appended records is one request. Throws `rate_limited`. */
+export async function limitToken(c: Context<AppEnv>, key: string): Promise<void> {
+  await limit(c.env.RATE_TOKEN, key, "This token sends too many requests. Send records in batches, or share the load between tokens.");
+}
+
+async function limit(limiter: RateLimit, key: string, detail: string): Promise<void> {
+  const { success } = await limiter.limit({ key });
+  if (!success) throw new SkerryError("rate_limited", detail, { retryAfter: PERIOD });
+}
+
+/** The client's address as the network saw it. IPv6 counts by /64, which one household or machine holds. */
+function addressOf(c: Context<AppEnv>): string {
+  const address = c.req.header("cf-connecting-ip") ?? "local";
+  if (!address.includes(":")) return address;
+  const [head = ""] = address.split("::", 1);
+  return `${head.split(":").slice(0, 4).join(":")}::/64`;
+}
