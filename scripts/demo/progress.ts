@@ -77,7 +77,7 @@ export function parseSpeed(text: string): Speed {
   if (realtime !== null && Number(realtime[1] ?? 1) > 0) return { kind: "realtime", factor: Number(realtime[1] ?? 1) };
   const perSecond = Number(text);
   if (perSecond > 0 && Number.isFinite(perSecond)) return { kind: "rate", perSecond };
-  throw new Error(`--speed takes records a second, "max" or "realtime*60", not "${text}".`);
+  throw new RangeError(`--speed takes records a second, "max" or "realtime*60", not "${text}".`);
 }
 
 /** When the n-th batch of a lane is due, ms after the first that this run sends. */

@@ -1,0 +1,144 @@
+import type { Flight } from "./data.ts";
+import { persist, REAL_TIME, Refused, type RetryOptions } from "./http.ts";
+import type { DelayRow } from "./oracle.ts";
+
+/** A running Skerry and a key that may use it. */
+export type Server = { url: string; key: string };
+
+export const FLIGHTS = {
+  partitions: 4,
+  key: "/origin",
+  timestamp: "/date",
+  contentType: "application/json",
+  maxFutureMs: 300_000,
+} as const;
+
+export type TableRow = DelayRow & { final: boolean; revision: number };
+/** Where one task is: for each source partition the offset before which everything is in the table. */
+export type TaskPosition = { partition: number; streamTime: number; applied: Record<string, number>; late: number };
+export type TablePage = { rows: TableRow[]; cursor: string | null; partitions: TaskPosition[] };
+export type TableQuery = { key?: string; keyFrom?: string; keyTo?: string; from?: number; to?: number; final?: boolean; limit?: number };
+
+/** The few calls of the public interface that the demo, its tests and its checks need. */
+export class Api {
+  readonly server: Server;
+  readonly #retry: RetryOptions;
+
+  constructor(server: Server, retry: Partial<RetryOptions> = {}) {
+    this.server = server;
+    this.#retry = { ...REAL_TIME, ...retry };
+  }
+
+  async #call(method: string, path: string, body?: unknown): Promise<{ response: Response; body: string }> {
+    const what = `${method} ${path}`;
+    const headers: Record<string, string> = { Authorization: `Bearer ${this.server.key}` };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const init: RequestInit = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
+    const answer = await persist(what, `${this.server.url}${path}`, init, this.#retry);
+    if (!answer.response.ok) throw new Refused(what, answer.response, answer.body);
+    return answer;
+  }
+
+  async #json<T>(path: string): Promise<T> {
+    return JSON.parse((await this.#call("GET", path)).body) as T;
+  }
+
+  /** Creates the topic `flights` where it is not there yet. */
+  async createFlights(): Promise<void> {
+    await this.#call("PUT", "/v1/topics/flights", FLIGHTS);
+  }
+
+  page(table: string, query: TableQuery & { cursor?: string } = {}): Promise<TablePage> {
+    const parameters = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
+    return this.#json(`/v1/tables/${table}?${parameters}`);
+  }
+
+  /** All rows of a query, page after page; the positions are those of the first page. */
+  async rows(table: string, query: TableQuery = {}): Promise<{ rows: TableRow[]; partitions: TaskPosition[] }> {
+    const first = await this.page(table, query);
+    const rows = [...first.rows];
+    for (let cursor = first.cursor; cursor !== null; ) {
+      const page: TablePage = await this.page(table, { ...query, cursor });
+      rows.push(...page.rows);
+      cursor = page.cursor;
+    }
+    return { rows, partitions: first.partitions };
+  }
+
+  /** How many records a partition holds. */
+  async head(topic: string, partition: number): Promise<number> {
+    const { response } = await this.#call("HEAD", `/v1/stream/${topic}/${partition}`);
+    return offsetOf(response);
+  }
+
+  /** Every record of a partition, in order, as a reader of the Durable Streams protocol sees it. */
+  async read(topic: string, partition: number): Promise<{ records: Flight[]; next: number }> {
+    const records: Flight[] = [];
+    for (let offset = "-1"; ; ) {
+      const { response, body } = await this.#call("GET", `/v1/stream/${topic}/${partition}?offset=${offset}`);
+      for (const record of JSON.parse(body) as Flight[]) records.push(record);
+      const next = response.headers.get("Stream-Next-Offset");
+      if (next === null) throw new Error(`GET /v1/stream/${topic}/${partition} answered without Stream-Next-Offset.`);
+      if (response.headers.get("Stream-Up-To-Date") === "true") return { records, next: Number(next) };
+      if (next === offset) throw new Error(`GET /v1/stream/${topic}/${partition} stands still at offset ${offset}.`);
+      offset = next;
+    }
+  }
+
+  /** The offsets before which a table holds everything of a topic, and the ends of that topic's partitions. */
+  async progress(table: string, topic: string, partitions: number): Promise<{ applied: number; head: number; done: boolean }> {
+    const numbers = Array.from({ length: partitions }, (_, partition) => partition);
+    const heads = await Promise.all(numbers.map((partition) => this.head(topic, partition)));
+    const { partitions: tasks } = await this.page(table, { limit: 1 });
+    const applied = numbers.map((partition) => tasks.find((task) => task.partition === partition)?.applied[`${topic}/${partition}`] ?? 0);
+    return {
+      applied: applied.reduce((sum, offset) => sum + offset, 0),
+      head: heads.reduce((sum, offset) => sum + offset, 0),
+      done: applied.every((offset, partition) => offset === heads[partition]),
+    };
+  }
+
+  /** Waits until a table holds all that its topic has. Throws when it makes no progress for `patienceMs`. */
+  async untilApplied(
+    table: string,
+    topic: string,
+    partitions: number,
+    patienceMs = 60_000,
+    onProgress?: (applied: number, head: number) => void,
+  ) {
+    let best = -1;
+    for (let since = performance.now(); ; ) {
+      const { applied, head, done } = await this.progress(table, topic, partitions);
+      onProgress?.(applied, head);
+      if (done) return { applied, head };
+      if (applied > best) [best, since] = [applied, performance.now()];
+      if (performance.now() - since > patienceMs) {
+        throw new Error(`The table ${table} stands at ${applied} of ${head} records of ${topic} for ${Math.round(patienceMs / 1000)} s.`);
+      }
+      await REAL_TIME.sleep(100);
+    }
+  }
+
+  /** Waits until every window of a table is closed, which `closeOnIdle` does some time after the last record. */
+  async untilFinal(table: string, patienceMs = 60_000): Promise<void> {
+    for (const since = performance.now(); ; ) {
+      const { rows } = await this.page(table, { final: false, limit: 1 });
+      if (rows.length === 0) return;
+      if (performance.now() - since > patienceMs) {
+        throw new Error(`The table ${table} still has open windows after ${Math.round(patienceMs / 1000)} s, ${rows[0]!.key} for one.`);
+      }
+      await REAL_TIME.sleep(500);
+    }
+  }
+
+  usage(): Promise<{ total: { requests: number; rows: number }; dollars: { total: number } }> {
+    return this.#json("/v1/usage");
+  }
+}
+
+function offsetOf(response: Response): number {
+  const next = Number(response.headers.get("Stream-Next-Offset") ?? Number.NaN);
+  if (Number.isNaN(next)) throw new Error(`${response.url} answered without a numeric Stream-Next-Offset.`);
+  return next;
+}
