@@ -1,0 +1,47 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { allows, type Grant, matches } from "./grant.ts";
+
+describe("grants", () => {
+  it("[WG1] a pattern matches as the regular expression with .* for * does", () => {
+    const text = fc.string({ unit: fc.constantFrom("a", "b", "*", "."), maxLength: 8 });
+    fc.assert(
+      fc.property(text, text, (pattern, name) => {
+        const oracle = new RegExp(
+          `^${pattern
+            .split("*")
+            .map((piece) => piece.replaceAll(".", "\\."))
+            .join("[^]*")}$`,
+        );
+        expect(matches(pattern, name)).toBe(oracle.test(name));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it("[WG1] a hostile pattern costs linear time", () => {
+    const start = performance.now();
+    expect(matches(`${"*a".repeat(5000)}*c`, "a".repeat(20_000))).toBe(false);
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+
+  const grants: Grant[] = [
+    { capability: "rooms", name: "team-*", rights: ["write"] },
+    { capability: "*", name: "public", rights: ["read"] },
+  ];
+
+  it("[WG2] admin implies write, write implies read, and nothing implies more", () => {
+    expect(allows(grants, "rooms", "team-a", "read")).toBe(true);
+    expect(allows(grants, "rooms", "team-a", "write")).toBe(true);
+    expect(allows(grants, "rooms", "team-a", "admin")).toBe(false);
+  });
+
+  it("[WG2] a grant covers its capability and names only; no grants allow nothing", () => {
+    expect(allows(grants, "streams", "team-a", "read")).toBe(false);
+    expect(allows(grants, "rooms", "other", "read")).toBe(false);
+    expect(allows(grants, "streams", "public", "read")).toBe(true);
+    expect(allows(grants, "streams", "public", "write")).toBe(false);
+    expect(allows([], "rooms", "team-a", "read")).toBe(false);
+    expect(allows([{ capability: "rooms", name: "*", rights: [] }], "rooms", "a", "read")).toBe(false);
+  });
+});
