@@ -2,7 +2,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { cors } from "hono/cors";
 import type { AppEnv } from "./env.ts";
 import { authenticate } from "./middleware/auth.ts";
-import { finish, requireSettings } from "./middleware/finish.ts";
+import { checkPath, finish, requireSettings } from "./middleware/finish.ts";
 import { limitBody } from "./middleware/limits.ts";
 import { notFound } from "./middleware/not-found.ts";
 import { onInvalid } from "./middleware/openapi.ts";
@@ -40,7 +40,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
       maxAge: 7_200,
     }),
   );
-  app.use(limitBody());
+  app.use(checkPath, limitBody);
   for (const path of ["/v1/*", "/v2/*", "/v3/*", "/metrics"]) app.use(path, authenticate);
 
   healthRoutes(app);

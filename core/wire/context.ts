@@ -1,4 +1,5 @@
 import type { Position } from "./answer.ts";
+import { fromBase64Url, toBase64Url } from "./base64url.ts";
 import { SkerryError } from "./errors.ts";
 import type { Scope } from "./names.ts";
 
@@ -23,7 +24,9 @@ export function decodeContext(token: string, scope: Scope): Seen {
   if (token.length > MAX_CONTEXT_BYTES) throw bad(`it is longer than ${MAX_CONTEXT_BYTES} bytes`);
   let parsed: unknown;
   try {
-    parsed = JSON.parse(fromBase64Url(token));
+    const bytes = fromBase64Url(token);
+    if (bytes === null) throw new SyntaxError("not base64url");
+    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
     throw bad("it is damaged", cause);
   }
@@ -63,7 +66,7 @@ export function encodeContext(seen: Seen, scope: Scope): string | null {
     flat.unshift(name, at);
   }
   if (flat.length === 0) return null;
-  return toBase64Url(JSON.stringify([VERSION, `${scope.project}/${scope.jurisdiction}`, ...flat]));
+  return toBase64Url(new TextEncoder().encode(JSON.stringify([VERSION, `${scope.project}/${scope.jurisdiction}`, ...flat])));
 }
 
 function prefix(scope: Scope): string {
@@ -72,35 +75,4 @@ function prefix(scope: Scope): string {
 
 function bad(why: string, cause?: unknown): SkerryError {
   return new SkerryError("bad_context", `The Skerry-Context token cannot be used: ${why}. Send the last one received, or none.`, { cause });
-}
-
-const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const VALUES = new Map([...ALPHABET].map((letter, value) => [letter, value]));
-
-// ECMAScript alone has no base64 yet, and `btoa` is not in core's reach.
-function toBase64Url(text: string): string {
-  const bytes = new TextEncoder().encode(text);
-  let out = "";
-  for (let i = 0; i < bytes.length; i += 3) {
-    const word = ((bytes[i] as number) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
-    const letters = Math.min(bytes.length - i, 3) + 1;
-    for (let k = 0; k < letters; k++) out += ALPHABET[(word >> (18 - 6 * k)) & 63];
-  }
-  return out;
-}
-
-function fromBase64Url(text: string): string {
-  const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
-  let [at, bits, held] = [0, 0, 0];
-  for (const letter of text) {
-    const value = VALUES.get(letter);
-    if (value === undefined) throw new SyntaxError("not base64url");
-    held = ((held << 6) | value) & 0xffff;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes[at++] = (held >> bits) & 255;
-    }
-  }
-  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
 }

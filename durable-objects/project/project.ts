@@ -18,6 +18,9 @@ export type KeyInfo = { id: string; createdAt: number; retiredAt: number | null;
 /** What a Worker isolate needs to verify tokens by itself: public keys, and the revocations after the `seq` it had. */
 export type Verification = { keys: { id: string; publicJwk: JWK }[]; revoked: string[]; seq: number };
 
+/** An object that holds sockets of a token: its class's binding, and its full name. */
+export type Holder = { class: SocketClass; object: string };
+
 /** What every class that holds sockets of tokens implements: close, within a second, the sockets of that token. */
 export interface Revocable {
   revoked(tokenId: string): Promise<void>;
@@ -60,9 +63,14 @@ export class Project extends DurableObject<Env> {
     return this.#sign(refreshedClaims(claims, now), key, now);
   }
 
-  /** Who a token is, judged here and now. Objects call it when a socket sends a new token in-band. */
-  async introspect(token: string): Promise<Answer<Actor>> {
-    return answer(actorOf(await this.#verify(token)), null, "durable");
+  /**
+   * Who a token is, judged here and now. Objects call it when a socket sends a new token in-band, naming themselves as
+   * the `holder`, so that revoking the new token closes the socket too.
+   */
+  async introspect(token: string, holder?: Holder): Promise<Answer<Actor>> {
+    const claims = await this.#verify(token);
+    const rows = holder === undefined ? 0 : this.#attach(claims.jti, holder);
+    return answer(actorOf(claims), null, "durable", rows);
   }
 
   async tokens(after: string | null, limit: number): Promise<Answer<TokenRecord[]>> {
@@ -73,7 +81,10 @@ export class Project extends DurableObject<Env> {
   async revoke(tokenId: string): Promise<Answer<{ known: boolean }>> {
     const token = this.#store.exists() ? this.#store.token(tokenId) : null;
     if (token === null || token.expiresAt <= Date.now()) return answer({ known: false }, null, "durable");
-    if (token.revokedAt === null) this.#revoke([token]);
+    if (token.revokedAt === null) {
+      this.#revoke([token]);
+      this.#announce();
+    }
     return answer({ known: true }, null, "durable");
   }
 
@@ -99,6 +110,7 @@ export class Project extends DurableObject<Env> {
         for (const id of ids) this.#store.deleteKey(id);
       }
     });
+    if (endOld) this.#announce();
     return answer(infoOf(made), null, "durable");
   }
 
@@ -118,11 +130,8 @@ export class Project extends DurableObject<Env> {
    * Registers that an object holds a socket of a token, for as long as the token could be prolonged.
    * Throws `token_revoked`, and `token_invalid` for a token that is not on record: it could not be revoked.
    */
-  async attach(held: { tokenId: string; object: string; class: SocketClass }): Promise<Answer<null>> {
-    const token = this.#store.exists() ? this.#store.token(held.tokenId) : null;
-    if (token === null) throw new SkerryError("token_invalid", "The token is not on record; ask for a new one.");
-    this.#checkRevoked(held.tokenId);
-    return answer(null, null, "durable", this.#store.attach(held.tokenId, held.class, held.object, token.maxExpiresAt));
+  async attach(held: Holder & { tokenId: string }): Promise<Answer<null>> {
+    return answer(null, null, "durable", this.#attach(held.tokenId, held));
   }
 
   async addUsage(buckets: UsageBucket[]): Promise<Answer<null>> {
@@ -138,7 +147,11 @@ export class Project extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    if (!this.#store.exists()) return;
+    if (this.#store.exists()) await this.#notify();
+  }
+
+  /** Tells objects of revoked tokens, those that are due; what fails is told again later. */
+  async #notify(): Promise<void> {
     const notices = this.#store.dueNotices(Date.now(), NOTICES_AT_ONCE);
     await Promise.all(
       notices.map(async (notice) => {
@@ -153,22 +166,35 @@ export class Project extends DurableObject<Env> {
         }
       }),
     );
-    this.#schedule();
+    const due = this.#store.nextNotice();
+    if (due !== null) await this.ctx.storage.setAlarm(Math.max(due, Date.now()));
   }
 
-  /** Writes the revocations, then rings at once: the alarm survives a crash that a call in flight would not. */
+  /** An alarm may be a minute late, so the rounds run at once; the alarm is for what fails, and for a crash in between. */
+  #announce(): void {
+    const rounds = async () => {
+      await this.#notify();
+      await scheduler.wait(SECOND_ROUND_MS);
+      await this.#notify();
+    };
+    void this.ctx.storage.setAlarm(Date.now() + SECOND_ROUND_MS);
+    this.ctx.waitUntil(rounds());
+  }
+
+  /** Writes the revocations; {@link #announce} follows once they are committed. */
   #revoke(tokens: TokenRecord[]): void {
     const now = Date.now();
     this.ctx.storage.transactionSync(() => {
       // A copy made by an earlier refresh ends no later than the record says, so its end bounds the list.
       for (const token of tokens) this.#store.revoke(token.id, token.maxExpiresAt, now);
     });
-    this.#schedule();
   }
 
-  #schedule(): void {
-    const due = this.#store.nextNotice();
-    if (due !== null) void this.ctx.storage.setAlarm(Math.max(due, Date.now()));
+  #attach(tokenId: string, holder: Holder): number {
+    const token = this.#store.exists() ? this.#store.token(tokenId) : null;
+    if (token === null) throw new SkerryError("token_invalid", "The token is not on record; ask for a new one.");
+    this.#checkRevoked(tokenId);
+    return this.#store.attach(tokenId, holder.class, holder.object, token.maxExpiresAt);
   }
 
   async #verify(token: string): Promise<Claims> {

@@ -95,6 +95,17 @@ export function forwardHeaders(c: Context<AppEnv>): Headers {
   return headers;
 }
 
+/**
+ * The request as it goes on to an object by `stub.fetch`: {@link forwardHeaders}, the same method and body, and a URL
+ * without `?token=`, so that no credential reaches an object or its traces.
+ */
+export function forward(c: Context<AppEnv>): Request {
+  const url = new URL(c.req.url);
+  url.searchParams.delete("token");
+  const { method, body } = c.req.raw;
+  return new Request(url, { method, headers: forwardHeaders(c), body, redirect: "manual" });
+}
+
 function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

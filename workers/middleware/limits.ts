@@ -1,5 +1,4 @@
 import type { Context, MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { SkerryError } from "../../core/wire/errors.ts";
 import type { AppEnv } from "../env.ts";
 
@@ -8,14 +7,51 @@ export const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** Seconds: the period of the rate limits in wrangler.toml. */
 const PERIOD = 60;
 
-/** Refuses larger bodies by their Content-Length, or while reading where there is none. Throws `too_large`. */
-export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<AppEnv> {
-  return bodyLimit({
-    maxSize,
-    onError: () => {
-      throw new SkerryError("too_large", `The body is larger than ${maxSize} bytes. Send less at a time.`);
-    },
-  });
+/**
+ * Refuses larger bodies by their Content-Length, or while reading where there is none: such a body is held in memory,
+ * up to the limit. Counts what came. Throws `too_large`.
+ */
+export const limitBody: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const { body } = c.req.raw;
+  if (body !== null) {
+    const declared = c.req.header("content-length");
+    let size = Number(declared ?? Number.NaN);
+    if (size > MAX_BODY_BYTES) throw tooLarge();
+    if (!Number.isInteger(size)) {
+      const bytes = await readAtMost(body, MAX_BODY_BYTES);
+      size = bytes.byteLength;
+      c.req.raw = new Request(c.req.raw, { body: bytes });
+    }
+    c.get("used").bytesIn += size;
+  }
+  await next();
+};
+
+async function readAtMost(body: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    size += value.byteLength;
+    if (size > limit) {
+      await reader.cancel();
+      throw tooLarge();
+    }
+    pieces.push(value);
+  }
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.byteLength;
+  }
+  return whole;
+}
+
+function tooLarge(): SkerryError {
+  return new SkerryError("too_large", `The body is larger than ${MAX_BODY_BYTES} bytes. Send less at a time.`);
 }
 
 /**
