@@ -13,7 +13,18 @@ const ARTIFACT = join(WASM, "artifacts", "skerry_inference.wasm");
 const STAMP = join(WASM, "artifacts", "skerry_inference.stamp.json");
 const TARGET = "wasm32-unknown-unknown";
 /** What the module exports, in full (the first two are rustc's own); anything more or less is a mistake. */
-const EXPORTS = ["__data_end", "__heap_base", "abi_version", "buffer_alloc", "buffer_free", "forest_features", "forest_free", "forest_load", "forest_score", "memory"];
+const EXPORTS = [
+  "__data_end",
+  "__heap_base",
+  "abi_version",
+  "buffer_alloc",
+  "buffer_free",
+  "forest_features",
+  "forest_free",
+  "forest_load",
+  "forest_score",
+  "memory",
+];
 
 const MEMORY_MAX = 32 * 1024 * 1024;
 const LINK = [`--max-memory=${MEMORY_MAX}`, "-zstack-size=131072"];

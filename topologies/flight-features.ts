@@ -4,6 +4,12 @@
  */
 export const FLIGHT_FEATURES = ["delay", "distance", "hour", "delay_share"] as const;
 
+/**
+ * Scores from here up are unusual: 1 % of the flights that the model was trained on. It is the artifact's own threshold (a test
+ * compares them), written down because a topology must decide the same on every replay.
+ */
+export const UNUSUAL_SCORE = 0.686473923377264;
+
 /** A flight as the topic `flights` carries it, as far as the model cares. */
 export type FlightLike = {
   /** Departure on the wall clock of the origin: ISO 8601 ("2001-01-01T00:01:00…", or a space for the T), or Unix milliseconds of that clock. */
@@ -36,6 +42,7 @@ export function flightRows(flights: readonly FlightLike[]): Float32Array {
   return rows;
 }
 
+/** Writes the features of one flight into `rows` from index `at`: the form a topology's model operator takes. */
 export function writeFeatures(flight: FlightLike, rows: Float32Array, at: number): void {
   const delay = typeof flight.delay === "number" ? flight.delay : Number.NaN;
   const distance = typeof flight.distance === "number" ? flight.distance : Number.NaN;

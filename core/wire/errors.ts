@@ -13,6 +13,7 @@ export const ERRORS = {
   bad_query: { status: 400, close: 4400, retryable: false, title: "The query makes no sense" },
   bad_offset: { status: 400, close: 4400, retryable: false, title: "The offset is not valid" },
   bad_context: { status: 400, close: 4400, retryable: false, title: "The Skerry-Context token is not valid" },
+  bad_model: { status: 400, close: 4400, retryable: false, title: "The model artifact is not valid" },
   bad_frame: { status: 400, close: 4400, retryable: false, title: "The frame is not valid" },
   producer_headers: { status: 400, close: 4400, retryable: false, title: "The producer headers are incomplete or malformed" },
   record_in_future: { status: 422, close: 4422, retryable: false, title: "A record is further in the future than the topic allows" },
@@ -53,6 +54,7 @@ export const ERRORS = {
   // Our fault.
   misconfigured: { status: 500, close: 4500, retryable: false, title: "The deployment is misconfigured" },
   corrupt: { status: 500, close: 4500, retryable: false, title: "Stored data failed its checksum" },
+  model_failed: { status: 500, close: 4500, retryable: false, title: "The model failed on this input" },
   internal: { status: 500, close: 1011, retryable: true, title: "An internal error" },
 } as const satisfies Record<string, ErrorRow>;
 

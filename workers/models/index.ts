@@ -1,0 +1,19 @@
+import { WorkerEntrypoint } from "cloudflare:workers";
+import type { ModelsService, Scores } from "../../core/inference/port.ts";
+import { kserve } from "./kserve.ts";
+import { findModel, fullName, scoreWith } from "./registry.ts";
+
+/**
+ * The Worker script `skerry-models`, bound as `env.MODELS`: models in isolates of their own. RPC for the platform's other
+ * script, the Open Inference Protocol over `fetch` for what it forwards from clients.
+ */
+export default class Models extends WorkerEntrypoint implements ModelsService {
+  override fetch(request: Request): Response | Promise<Response> {
+    return kserve.fetch(request);
+  }
+
+  async score(name: string, rows: Float32Array, n: number): Promise<Scores> {
+    const model = await findModel(name);
+    return { ...scoreWith(model, rows, n), model: fullName(model) };
+  }
+}
