@@ -11,7 +11,11 @@ import { tracing } from "./middleware/trace.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { keysRoutes } from "./routes/keys.ts";
+import { streamsRoutes } from "./routes/streams.ts";
+import { tablesRoutes } from "./routes/tables.ts";
 import { tokensRoutes } from "./routes/tokens.ts";
+import { topicsRoutes } from "./routes/topics.ts";
+import { topologiesRoutes } from "./routes/topologies.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { settings } from "./settings.ts";
 
@@ -40,13 +44,17 @@ export function createApp(): OpenAPIHono<AppEnv> {
       maxAge: 7_200,
     }),
   );
-  app.use(checkPath, limitBody);
+  app.use(checkPath, limitBody());
   for (const path of ["/v1/*", "/v2/*", "/v3/*", "/metrics"]) app.use(path, authenticate);
 
   healthRoutes(app);
   tokensRoutes(app);
   keysRoutes(app);
   usageRoutes(app);
+  topicsRoutes(app);
+  streamsRoutes(app);
+  tablesRoutes(app);
+  topologiesRoutes(app);
   docsRoutes(app);
   return app;
 }

@@ -1,0 +1,194 @@
+import { SkerryError } from "../wire/errors.ts";
+import { murmur2 } from "./partition.ts";
+
+/** One row of a windowed table. `state` holds the aggregators' slots, `revision` the task's when it last changed. */
+export type Cell = { key: string; start: number; revision: number; state: unknown[] };
+
+/** Named blobs under one prefix; writes happen only inside the task's checkpoint transaction. */
+export interface PageStorage {
+  get(id: string): Uint8Array | null;
+  put(id: string, bytes: Uint8Array): void;
+  delete(id: string): void;
+}
+
+type Page = { cells: Map<string, Cell>; dirty: boolean; bytes: number };
+type Window = { bits: number; pages: Map<number, Page | null> };
+
+/** A page larger than this is split, so that a checkpoint rewrites little and a row stays far under the platform's limit. */
+const SPLIT_BYTES = 48 * 1024;
+
+/**
+ * The cells of one table: a write-back cache over pages. A page holds the keys of one window whose hash ends in the
+ * page's number; a window begins with one page and doubles when a page grows too large. Changed pages reach the
+ * storage only in {@link flush}; clean ones may be dropped from memory in {@link shrink}.
+ */
+export class CellStore {
+  readonly #table: string;
+  readonly #storage: PageStorage;
+  readonly #windows = new Map<number, Window>();
+  #order: number[] | null = null;
+  #stale: string[] = [];
+  #bytes = 0;
+
+  /** @param windows what {@link flush} returned at the checkpoint: window start and its number of hash bits */
+  constructor(table: string, storage: PageStorage, windows: [number, number][] = []) {
+    this.#table = table;
+    this.#storage = storage;
+    for (const [start, bits] of windows) this.#windows.set(start, { bits, pages: new Map() });
+  }
+
+  /** Estimated bytes of the pages in memory. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get dirtyPages(): number {
+    let pages = 0;
+    for (const window of this.#windows.values()) for (const page of window.pages.values()) if (page?.dirty) pages++;
+    return pages;
+  }
+
+  /** Window starts, ascending. */
+  starts(): number[] {
+    this.#order ??= [...this.#windows.keys()].sort((a, b) => a - b);
+    return this.#order;
+  }
+
+  get(start: number, key: string): Cell | undefined {
+    const window = this.#windows.get(start);
+    if (window === undefined) return undefined;
+    return this.#page(start, window, bucketOf(key, window.bits)).cells.get(key);
+  }
+
+  /** The cell to change, made by `init` if it is new; its page counts as dirty. */
+  update(start: number, key: string, init: () => unknown[]): Cell {
+    let window = this.#windows.get(start);
+    if (window === undefined) {
+      window = { bits: 0, pages: new Map([[0, { cells: new Map(), dirty: false, bytes: 0 }]]) };
+      this.#windows.set(start, window);
+      this.#order = null;
+    }
+    const bucket = bucketOf(key, window.bits);
+    const page = this.#page(start, window, bucket);
+    page.dirty = true;
+    let cell = page.cells.get(key);
+    if (cell === undefined) {
+      cell = { key, start, revision: -1, state: init() };
+      page.cells.set(key, cell);
+      const bytes = key.length + 24 * cell.state.length + 24;
+      page.bytes += bytes;
+      this.#bytes += bytes;
+      if (page.bytes > SPLIT_BYTES && page.cells.size > 1) this.#split(start, window);
+    }
+    return cell;
+  }
+
+  /** The cells of one window, in key order. */
+  cells(start: number): Cell[] {
+    const window = this.#windows.get(start);
+    if (window === undefined) return [];
+    const all: Cell[] = [];
+    for (let bucket = 0; bucket < 1 << window.bits; bucket++) all.push(...this.#page(start, window, bucket).cells.values());
+    return all.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  }
+
+  /** Forgets a window; its stored pages go in the next {@link flush}. */
+  drop(start: number): void {
+    const window = this.#windows.get(start);
+    if (window === undefined) return;
+    for (const page of window.pages.values()) this.#bytes -= page?.bytes ?? 0;
+    this.#forget(start, window.bits);
+    this.#windows.delete(start);
+    this.#order = null;
+  }
+
+  /** Writes the changed pages; call inside the checkpoint's transaction and keep the result in the checkpoint. */
+  flush(): [number, number][] {
+    for (const id of this.#stale) this.#storage.delete(id);
+    this.#stale = [];
+    for (const [start, window] of this.#windows) {
+      for (const [bucket, page] of window.pages) {
+        if (!page?.dirty) continue;
+        this.#storage.put(this.#id(start, window.bits, bucket), encode(page));
+        page.dirty = false;
+      }
+    }
+    return [...this.#windows].map(([start, window]) => [start, window.bits]);
+  }
+
+  /** Drops clean pages, oldest windows first, until about `budget` bytes remain. */
+  shrink(budget: number): void {
+    for (const start of this.starts()) {
+      if (this.#bytes <= budget) return;
+      for (const [bucket, page] of (this.#windows.get(start) as Window).pages) {
+        if (page === null || page.dirty) continue;
+        this.#bytes -= page.bytes;
+        (this.#windows.get(start) as Window).pages.delete(bucket);
+      }
+    }
+  }
+
+  #page(start: number, window: Window, bucket: number): Page {
+    let page = window.pages.get(bucket);
+    if (page) return page;
+    const id = this.#id(start, window.bits, bucket);
+    const bytes = this.#storage.get(id);
+    // A page is stored once it has had a cell; a window that has split may have empty ones.
+    page = bytes === null ? { cells: new Map(), dirty: false, bytes: 0 } : decode(start, bytes, id);
+    window.pages.set(bucket, page);
+    this.#bytes += page.bytes;
+    return page;
+  }
+
+  #split(start: number, window: Window): void {
+    const cells = this.cells(start);
+    for (const page of window.pages.values()) this.#bytes -= page?.bytes ?? 0;
+    this.#forget(start, window.bits);
+    window.bits++;
+    window.pages = new Map();
+    for (let bucket = 0; bucket < 1 << window.bits; bucket++) window.pages.set(bucket, { cells: new Map(), dirty: true, bytes: 0 });
+    for (const cell of cells) {
+      const page = window.pages.get(bucketOf(cell.key, window.bits)) as Page;
+      page.cells.set(cell.key, cell);
+      const bytes = cell.key.length + 24 * cell.state.length + 24;
+      page.bytes += bytes;
+      this.#bytes += bytes;
+    }
+  }
+
+  #forget(start: number, bits: number): void {
+    for (let bucket = 0; bucket < 1 << bits; bucket++) this.#stale.push(this.#id(start, bits, bucket));
+  }
+
+  #id(start: number, bits: number, bucket: number): string {
+    return `${this.#table}/${String(start).padStart(16, "0")}/${bits}.${bucket}`;
+  }
+}
+
+function bucketOf(key: string, bits: number): number {
+  if (bits === 0) return 0;
+  // Partitioning used the low bits of the same hash; these are the high ones, so that pages fill evenly.
+  return (murmur2(utf8.encode(key)) >>> 8) & ((1 << bits) - 1);
+}
+
+const utf8 = new TextEncoder();
+const text = new TextDecoder();
+
+function encode(page: Page): Uint8Array {
+  return utf8.encode(JSON.stringify([...page.cells.values()].map((cell) => [cell.key, cell.revision, ...cell.state])));
+}
+
+function decode(start: number, bytes: Uint8Array, id: string): Page {
+  let rows: [string, number, ...unknown[]][];
+  try {
+    rows = JSON.parse(text.decode(bytes));
+  } catch (cause) {
+    throw new SkerryError("corrupt", `Page ${id} of a table is not readable.`, { cause });
+  }
+  const page: Page = { cells: new Map(), dirty: false, bytes: 0 };
+  for (const [key, revision, ...state] of rows) {
+    page.cells.set(key, { key, start, revision, state });
+    page.bytes += key.length + 24 * state.length + 24;
+  }
+  return page;
+}

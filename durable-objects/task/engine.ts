@@ -1,0 +1,262 @@
+import { Journal } from "../../core/journal/journal.ts";
+import type { JournalStorage } from "../../core/journal/port.ts";
+import { type RecordBatch, sliceBatch } from "../../core/streams/batch.ts";
+import { recordsFrom } from "../../core/streams/log.ts";
+import type { Cell, PageStorage } from "../../core/streams/pages.ts";
+import { type MappedRange, mapRange, type ScoreModel } from "../../core/streams/stateless.ts";
+import { checkpointDue, type TaskEntry, TaskMachine, type TaskMeta } from "../../core/streams/task.ts";
+import type { Topology } from "../../core/streams/topology.ts";
+import { SkerryError } from "../../core/wire/errors.ts";
+import type { TopicRead } from "../topic/topic.ts";
+
+/** Reads the log of a source partition; of the task's own partition number. */
+export type ReadLog = (topic: string, generation: number, offset: number, maxBytes: number) => Promise<TopicRead>;
+export type Ports = { readLog: ReadLog; score: ScoreModel; now: () => number };
+
+const PULL_BYTES = 512 * 1024;
+/** What tables may hold in memory: the isolate's 128 MB are shared with every other object of the script. */
+const MEMORY_BUDGET = 8 * 1024 * 1024;
+/** Undelivered outputs at which the task stops taking input; the partitions' alarms bring it again. */
+const MAX_OUTBOX = 1000;
+
+/**
+ * The machine with its journal: loads and replays, takes ranges strictly in order, pulls what is missing, and
+ * checkpoints. Everything that changes state runs in one queue, because a pull awaits in the middle.
+ */
+export class TaskEngine {
+  readonly #storage: JournalStorage;
+  readonly #journal: Journal;
+  readonly #topology: Topology;
+  readonly #partition: number;
+  readonly #ports: Ports;
+  readonly #lastEmit = new Map<string, number>();
+  #machine: TaskMachine | null = null;
+  readonly #loaded: Promise<void>;
+  #queue: Promise<unknown>;
+  #since = { records: 0, entries: 0 };
+  /** Unix ms of the last input; of the load, after a wake: a task that slept through nothing must not close windows early. */
+  lastInput: number;
+  /** Called after every applied entry with the rows that changed, by table. */
+  onApplied: (changed: Map<string, Cell[]>) => void = () => {};
+
+  constructor(storage: JournalStorage, topology: Topology, partition: number, ports: Ports) {
+    this.#storage = storage;
+    this.#journal = Journal.open(storage);
+    this.#topology = topology;
+    this.#partition = partition;
+    this.#ports = ports;
+    this.lastInput = ports.now();
+    this.#loaded = this.#load();
+    // A failed load is reported to whoever asks; without this it would be an unhandled rejection too.
+    this.#queue = this.#loaded.catch(() => {});
+  }
+
+  /** The machine, once what the last run left behind is replayed. */
+  async ready(): Promise<TaskMachine> {
+    await this.#loaded;
+    if (this.#machine === null)
+      throw new SkerryError("unavailable", "The task could not replay its log; it will try again.", { retryAfter: 1 });
+    return this.#machine;
+  }
+
+  /** What tables can be read from at once; null while it replays. */
+  get machine(): TaskMachine | null {
+    return this.#machine;
+  }
+
+  /** Applies a range that was mapped elsewhere, pulling what comes before it. Resolves when all of it is durable. */
+  ingest(range: MappedRange, generation: number): Promise<void> {
+    return this.#inOrder(async (machine) => {
+      const standing = machine.standing(range.topic, generation, range.from, range.to);
+      if (standing.at === "known") return;
+      if (standing.at === "gap") await this.#pull(machine, range.topic, generation, range.from);
+      if (standing.at === "overlap" || machine.standing(range.topic, generation, range.from, range.to).at !== "next") {
+        await this.#pull(machine, range.topic, generation, range.to);
+        return;
+      }
+      this.#take(machine, generation, range);
+    });
+  }
+
+  /** Pulls from the log until `head` is applied. */
+  catchUp(topic: string, generation: number, head: number): Promise<void> {
+    return this.#inOrder((machine) => this.#pull(machine, topic, generation, head));
+  }
+
+  /** Emits table updates whose time has come (or all), as a journalled entry. */
+  emit(all: boolean): Promise<void> {
+    return this.#inOrder((machine) => {
+      const ids = machine
+        .pending()
+        .filter(({ id, every }) => all || this.#isDue(id, every))
+        .map(({ id }) => id);
+      if (ids.length > 0) this.#commit(machine, { k: "emit", emit: this.#emitted(ids) }, null);
+    });
+  }
+
+  /** Closes every open window by a logged tick, provided the task has all there is. Returns whether it did. */
+  closeWindows(heads: () => Promise<{ topic: string; generation: number; head: number }[]>): Promise<boolean> {
+    return this.#inOrder(async (machine) => {
+      for (const { topic, generation, head } of await heads()) {
+        const { at } = machine.standing(topic, generation, head, head);
+        if (at === "known") continue;
+        await this.#pull(machine, topic, generation, head);
+        this.lastInput = this.#ports.now();
+        return false;
+      }
+      const time = machine.closingTime();
+      if (time !== null) this.#commit(machine, { k: "tick", at: time }, null);
+      return true;
+    });
+  }
+
+  /** Writes what changed, so that the next wake replays nothing. */
+  checkpoint(): Promise<void> {
+    return this.#inOrder((machine) => this.#checkpoint(machine));
+  }
+
+  get replayCost(): { records: number; entries: number } {
+    return this.#since;
+  }
+
+  get base(): number {
+    return this.#journal.base;
+  }
+
+  #inOrder<T>(work: (machine: TaskMachine) => T | Promise<T>): Promise<T> {
+    const turn = this.#queue.then(() => this.ready()).then(work);
+    // The queue goes on after a failure: it was this caller's, and the state is untouched (persist first, then apply).
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  async #load(): Promise<void> {
+    const stored = this.#journal.latestCheckpoint();
+    const pages: PageStorage = {
+      get: (id) => this.#storage.getBlob(`page/${id}`),
+      put: (id, bytes) => this.#storage.putBlob(`page/${id}`, bytes),
+      delete: (id) => this.#storage.deleteBlob(`page/${id}`),
+    };
+    const checkpoint = stored === null ? undefined : { revision: stored.position, meta: JSON.parse(text.decode(stored.bytes)) as TaskMeta };
+    const machine = new TaskMachine(this.#topology, pages, checkpoint);
+    const source = new ReplaySource(this.#ports.readLog);
+    for (const { bytes } of this.#journal.read(machine.revision)) {
+      const entry = JSON.parse(text.decode(bytes)) as TaskEntry;
+      let mapped: MappedRange | null = null;
+      if (entry.k === "range") {
+        const batch = await source.range(entry.topic, entry.generation, entry.from, entry.to);
+        mapped = await this.#map(entry.topic, entry.from, batch);
+        this.#since.records += entry.to - entry.from;
+      }
+      machine.apply(entry, mapped);
+      this.#since.entries++;
+    }
+    this.#machine = machine;
+  }
+
+  #map(topic: string, from: number, batch: RecordBatch): Promise<MappedRange> {
+    return mapRange(this.#topology, { topic, partition: this.#partition, from }, batch, this.#ports.score);
+  }
+
+  async #pull(machine: TaskMachine, topic: string, generation: number, head: number): Promise<void> {
+    for (;;) {
+      const standing = machine.standing(topic, generation, head, head);
+      if (standing.at === "known" || standing.at === "next") return;
+      const { from } = standing;
+      const read = await this.#ports.readLog(topic, generation, from, PULL_BYTES);
+      const batch = join(recordsFrom(from, read.batches).map(({ records }) => records));
+      if (batch.t.length === 0)
+        throw new SkerryError("unavailable", `The log of "${topic}" ends at ${read.head}, before ${head}.`, { retryAfter: 1 });
+      this.#take(machine, generation, await this.#map(topic, from, batch));
+    }
+  }
+
+  #take(machine: TaskMachine, generation: number, range: MappedRange): void {
+    if (machine.outbox.length >= MAX_OUTBOX) {
+      throw new SkerryError(
+        "overloaded",
+        `${machine.outbox.length} outputs wait for their receivers; the task takes no more until they go.`,
+        { retryAfter: 5 },
+      );
+    }
+    this.lastInput = this.#ports.now();
+    const due = machine
+      .emitters()
+      .filter(({ id, every }) => this.#isDue(id, every))
+      .map(({ id }) => id);
+    const { topic, from, to } = range;
+    this.#commit(machine, { k: "range", topic, generation, from, to, emit: this.#emitted(due) }, range);
+    this.#since.records += to - from;
+    if (checkpointDue(this.#since, machine.dirtyPages)) this.#checkpoint(machine);
+  }
+
+  #isDue(id: string, every: number): boolean {
+    return this.#ports.now() - (this.#lastEmit.get(id) ?? 0) >= every;
+  }
+
+  #emitted(ids: string[]): string[] {
+    for (const id of ids) this.#lastEmit.set(id, this.#ports.now());
+    return ids;
+  }
+
+  /** Persist, then apply: after a crash in between the replay applies it. */
+  #commit(machine: TaskMachine, entry: TaskEntry, range: MappedRange | null): void {
+    this.#journal.stage(utf8.encode(JSON.stringify(entry)));
+    this.#journal.commit();
+    this.#since.entries++;
+    try {
+      this.onApplied(machine.apply(entry, range));
+    } catch (error) {
+      // Memory is now behind what is committed: only a replay can tell what it should be.
+      this.#machine = null;
+      throw error;
+    }
+  }
+
+  #checkpoint(machine: TaskMachine): void {
+    if (this.#since.entries === 0) return;
+    const pending = machine.pending().map(({ id }) => id);
+    if (pending.length > 0) this.#commit(machine, { k: "emit", emit: this.#emitted(pending) }, null);
+    this.#storage.transaction(() => {
+      const meta = machine.checkpoint();
+      this.#journal.checkpoint(machine.revision, utf8.encode(JSON.stringify(meta)));
+      this.#journal.trim(machine.revision);
+    });
+    this.#since = { records: 0, entries: 0 };
+    machine.shrink(MEMORY_BUDGET);
+  }
+}
+
+/** Reads ahead in large pieces while a replay asks for one small range after the other. */
+class ReplaySource {
+  readonly #readLog: ReadLog;
+  readonly #ahead = new Map<string, { from: number; records: RecordBatch }>();
+
+  constructor(readLog: ReadLog) {
+    this.#readLog = readLog;
+  }
+
+  async range(topic: string, generation: number, from: number, to: number): Promise<RecordBatch> {
+    let ahead = this.#ahead.get(topic);
+    while (ahead === undefined || from < ahead.from || to > ahead.from + ahead.records.t.length) {
+      const start =
+        ahead === undefined || from < ahead.from || from > ahead.from + ahead.records.t.length ? from : ahead.from + ahead.records.t.length;
+      const read = await this.#readLog(topic, generation, start, PULL_BYTES);
+      const more = join(recordsFrom(start, read.batches).map(({ records }) => records));
+      if (more.t.length === 0)
+        throw new SkerryError("corrupt", `The log of "${topic}" lacks offsets ${start} to ${to} that this task has applied.`);
+      const kept = ahead === undefined || start === from ? [] : [sliceBatch(ahead.records, from - ahead.from, ahead.records.t.length)];
+      ahead = { from, records: join([...kept, more]) };
+      this.#ahead.set(topic, ahead);
+    }
+    return sliceBatch(ahead.records, from - ahead.from, to - ahead.from);
+  }
+}
+
+function join(batches: RecordBatch[]): RecordBatch {
+  if (batches.length === 1) return batches[0] as RecordBatch;
+  return { k: batches.flatMap(({ k }) => k), t: batches.flatMap(({ t }) => t), v: batches.flatMap(({ v }) => v) };
+}
+
+const utf8 = new TextEncoder();
+const text = new TextDecoder();

@@ -1,0 +1,204 @@
+import type { WindowedTable } from "../../core/streams/table.ts";
+import type { TaskMachine } from "../../core/streams/task.ts";
+import type { TableRow } from "../../core/streams/topology.ts";
+import { SkerryError } from "../../core/wire/errors.ts";
+import type { DataItem, StreamPosition } from "../../core/wire/frames.ts";
+import type { Actor } from "../../core/wire/grant.ts";
+import { formatPosition, planResume } from "../../core/wire/resume.ts";
+import { type Ask, type Effect, publication, type Reply, Session } from "../../core/wire/session.ts";
+import { perform } from "../../core/wire/session-drive.ts";
+import { type Attachment, acceptSocket, readAttachment, type SocketActor, socketActor, writeAttachment } from "../shared/sockets.ts";
+
+/** What a subscriber of a table gets: rows, and the event time up to which windows are final (`end <= closedBefore`). */
+export type TablePayload = { rows: TableRow[]; streamTime: number; closedBefore: number; late: number };
+
+/** Deltas within this many ms go out as one frame: a reader cannot see more, and each frame costs an encode. */
+const CONFLATE_MS = 100;
+const ROWS_PER_FRAME = 1000;
+
+/**
+ * The live side of a task: sessions over hibernating sockets, which subscribe to `{table}/{partition}`. The object is
+ * only reached through the Worker, which has authorised the socket and checks in-band tokens.
+ */
+export class LiveTables {
+  readonly #ctx: DurableObjectState;
+  readonly #partition: number;
+  readonly #generation: string;
+  readonly #machine: () => TaskMachine;
+  readonly #sessions = new Map<WebSocket, Session>();
+  #published = -1;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(ctx: DurableObjectState, generation: string, partition: number, machine: () => TaskMachine) {
+    this.#ctx = ctx;
+    this.#generation = generation;
+    this.#partition = partition;
+    this.#machine = machine;
+  }
+
+  accept(actor: Actor, name: string, protocol: string | null): Response {
+    const reduced = socketActor(actor, "streams", name);
+    const { session, effects } = Session.open(reduced.expiresAt);
+    const { socket, response } = acceptSocket(this.#ctx, reduced, session.save(), protocol === null ? {} : { protocol });
+    this.#sessions.set(socket, session);
+    this.#perform(socket, reduced, session, effects);
+    return response;
+  }
+
+  message(socket: WebSocket, data: string | ArrayBuffer): void {
+    const known = this.#session(socket);
+    if (known === null) return;
+    const { session, actor } = known;
+    const effects =
+      typeof data === "string"
+        ? session.onFrame(data, Date.now())
+        : session.close(new SkerryError("bad_frame", "Frames are JSON text; this one was binary."));
+    this.#perform(socket, actor, session, effects);
+  }
+
+  closed(socket: WebSocket): void {
+    this.#sessions.delete(socket);
+  }
+
+  /** A table has changed; says so soon, once for all that changes until then. */
+  changed(): void {
+    if (this.#timer !== null || this.#ctx.getWebSockets().length === 0) return;
+    this.#timer = setTimeout(() => this.#publish(), CONFLATE_MS);
+  }
+
+  #publish(): void {
+    this.#timer = null;
+    const machine = this.#machine();
+    const previous = this.#published;
+    this.#published = machine.revision;
+    for (const [name, table] of machine.tables) {
+      // A subscriber that is exactly at `previous` gets the rows; one that is not asks for its own.
+      const rows = previous < 0 ? [] : table.query({ since: previous, limit: ROWS_PER_FRAME + 1 });
+      const fits = previous >= 0 && rows.length <= ROWS_PER_FRAME;
+      const from = fits ? this.#position(previous) : "-";
+      const change = publication(`${name}/${this.#partition}`, from, this.#position(machine.revision), payload(table, fits ? rows : []));
+      for (const socket of this.#ctx.getWebSockets()) {
+        const known = this.#session(socket);
+        if (known !== null) this.#perform(socket, known.actor, known.session, known.session.publish(change, Date.now()));
+      }
+    }
+  }
+
+  #session(socket: WebSocket): { session: Session; actor: SocketActor } | null {
+    const attachment: Attachment<string> | null = readAttachment<string>(socket);
+    if (attachment === null) return null;
+    let session = this.#sessions.get(socket);
+    if (session === undefined) {
+      session = Session.restore(attachment.state);
+      this.#sessions.set(socket, session);
+      const head = this.#position(this.#machine().revision);
+      this.#perform(
+        socket,
+        attachment.actor,
+        session,
+        session.wake(() => head, Date.now()),
+      );
+    }
+    return { session, actor: attachment.actor };
+  }
+
+  #perform(socket: WebSocket, actor: SocketActor, session: Session, effects: Effect[]): void {
+    let current = actor;
+    const shell = {
+      save: (state: string) => {
+        if (!session.closed) writeAttachment(socket, { actor: current, state });
+      },
+      send: (text: string) => {
+        try {
+          socket.send(text);
+        } catch {
+          // The peer is gone; its close event follows.
+        }
+      },
+      close: (code: number, reason: string) => {
+        this.#sessions.delete(socket);
+        try {
+          socket.close(code, reason);
+        } catch {
+          // As above.
+        }
+      },
+      ask: (ask: Ask): Reply => this.#read(ask),
+      // The Worker has checked the client's token and sends, in its place, who it says the client is.
+      verify: (token: string) => {
+        const next = JSON.parse(token) as SocketActor;
+        current = next;
+        perform(session, session.tokenAccepted(next.expiresAt), shell, Date.now());
+      },
+      acked: () => {},
+    };
+    perform(session, effects, shell, Date.now());
+  }
+
+  #position(at: number, cursor?: string): StreamPosition {
+    return formatPosition({ generation: this.#generation, at, ...(cursor !== undefined && { cursor }) });
+  }
+
+  #read(ask: Ask): Reply {
+    const machine = this.#machine();
+    const [name, partition] = splitTarget(ask.target);
+    const table = machine.tables.get(name);
+    if (table === undefined || partition !== this.#partition) {
+      throw new SkerryError("table_not_found", `This socket has no table "${ask.target}"; a target is "{table}/{partition}".`);
+    }
+    const plan = planResume({ generation: this.#generation, first: 1, head: machine.revision }, ask.from);
+    switch (plan.read) {
+      case "snapshot":
+        return this.#snapshot(table, machine.revision, undefined, ask.limit);
+      case "rest":
+        return this.#snapshot(table, plan.at, JSON.parse(plan.cursor), ask.limit);
+      case "changes":
+        return this.#changes(table, plan.after, machine.revision, ask.limit);
+      default:
+        return plan satisfies never;
+    }
+  }
+
+  /** Rows change while a snapshot is sent in parts: those changes come after it, since its position is where it began. */
+  #snapshot(table: WindowedTable, at: number, after: { start: number; key: string } | undefined, limit: number): Reply {
+    const items: DataItem[] = [];
+    let cursor = after;
+    for (;;) {
+      const rows = table.query({ limit: ROWS_PER_FRAME, after: cursor });
+      const end = rows.length < ROWS_PER_FRAME;
+      const last = rows.at(-1);
+      if (last !== undefined) cursor = { start: last.window.start, key: last.key };
+      const position = end ? this.#position(at) : this.#position(at, JSON.stringify(cursor));
+      items.push({ position, kind: "snapshot", ...(end && { last: true }), payload: payload(table, rows) });
+      if (end || items.length >= Math.max(1, limit))
+        return { mode: after === undefined ? "snapshot" : "resume", position, items, more: !end };
+    }
+  }
+
+  #changes(table: WindowedTable, after: number, head: number, limit: number): Reply {
+    const rows =
+      after === head ? [] : table.query({ since: after, limit: Number.POSITIVE_INFINITY }).sort((a, b) => a.revision - b.revision);
+    const items: DataItem[] = [];
+    let begin = 0;
+    while (begin < rows.length && items.length < Math.max(1, limit)) {
+      let end = Math.min(rows.length, begin + ROWS_PER_FRAME);
+      // A position names a whole revision, so the rows of one stay together.
+      while (end < rows.length && (rows[end] as TableRow).revision === (rows[end - 1] as TableRow).revision) end++;
+      const position = end === rows.length ? this.#position(head) : this.#position((rows[end - 1] as TableRow).revision);
+      items.push({ position, kind: "delta", payload: payload(table, rows.slice(begin, end)) });
+      begin = end;
+    }
+    if (items.length === 0 && after < head) items.push({ position: this.#position(head), kind: "delta", payload: payload(table, []) });
+    return { mode: "resume", position: this.#position(after), items, more: begin < rows.length };
+  }
+}
+
+/** `{table}/{partition}`, where the table's name may itself hold a slash. */
+function splitTarget(target: string): [string, number] {
+  const at = target.lastIndexOf("/");
+  return [target.slice(0, at), Number(target.slice(at + 1))];
+}
+
+function payload(table: WindowedTable, rows: TableRow[]): TablePayload {
+  return { rows, streamTime: table.streamTime, closedBefore: table.streamTime - table.node.windows.grace, late: table.late };
+}

@@ -1,0 +1,254 @@
+import { DurableObject } from "cloudflare:workers";
+import type { MappedRange, ScoreModel } from "../../core/streams/stateless.ts";
+import { checkQuery, type TableQuery } from "../../core/streams/table.ts";
+import type { TaskMachine } from "../../core/streams/task.ts";
+import type { TableRow, Topology } from "../../core/streams/topology.ts";
+import { type Answer, answer, type Level } from "../../core/wire/answer.ts";
+import { SkerryError } from "../../core/wire/errors.ts";
+import { ACTOR_HEADER, type Actor } from "../../core/wire/grant.ts";
+import { topologyNamed } from "../../topologies/index.ts";
+import { Alarms } from "../shared/alarms.ts";
+import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
+import { closeExpired, closeToken, earliestExpiry } from "../shared/sockets.ts";
+import { identify, partitionName, taskName } from "../streams.ts";
+import { TaskEngine } from "./engine.ts";
+import { LiveTables } from "./live.ts";
+import { Outbox } from "./outbox.ts";
+
+export type TaskStats = {
+  topology: string;
+  partition: number;
+  revision: number;
+  records: number;
+  applied: Record<string, { generation: number; offset: number }>;
+  tables: Record<string, { streamTime: number; late: number }>;
+  poisoned: { count: number; last: unknown[] };
+  outbox: number;
+  bytes: number;
+  replay: { records: number; entries: number };
+};
+/** What a caller must be able to see: offsets of the task's source partitions, by topic. */
+export type AtLeast = { topic: string; generation: number; offset: number }[];
+export type TablePage = { rows: TableRow[]; streamTime: number; late: number; applied: Record<string, number> };
+
+/** While there is work that a crash would leave undone, the object wakes by itself after so many ms. */
+const BUSY_MS = 5_000;
+
+type Running = { topology: Topology; engine: TaskEngine; outbox: Outbox; live: LiveTables };
+
+/** One task: a topology's stateful part for one partition. The engine has the state; this has the world. */
+export class Task extends DurableObject<Env> {
+  readonly #alarms: Alarms;
+  readonly #storage: ReturnType<typeof sqliteJournalStorage>;
+  #running: Running | null = null;
+  #emitTimer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#alarms = new Alarms(ctx.storage);
+    this.#storage = sqliteJournalStorage(ctx.storage);
+  }
+
+  /** Takes a range that the consumer has mapped; what was applied before is skipped, what is missing is pulled. */
+  async apply(range: MappedRange, generation: number): Promise<Answer<{ offset: number }>> {
+    return this.#counted(async ({ engine }) => {
+      await engine.ingest(range, generation);
+      return this.#after(await engine.ready(), range.topic);
+    });
+  }
+
+  /** The partition's own bell: applies its log up to `head`. */
+  async catchUp(topic: string, generation: number, head: number): Promise<Answer<{ offset: number }>> {
+    return this.#counted(async ({ engine }) => {
+      await engine.catchUp(topic, generation, head);
+      return this.#after(await engine.ready(), topic);
+    });
+  }
+
+  /** Rows of a table in the order (window start, key). Pulls from the log first if the caller has seen more than is applied. */
+  async query(table: string, query: TableQuery, atLeast: AtLeast): Promise<Answer<TablePage>> {
+    const { engine } = this.#run();
+    for (const { topic, generation, offset } of atLeast) {
+      const machine = await engine.ready();
+      if (machine.standing(topic, generation, offset, offset).at !== "known") await engine.catchUp(topic, generation, offset);
+    }
+    const machine = await engine.ready();
+    const found = machine.tables.get(table);
+    if (found === undefined) throw new SkerryError("table_not_found", `The topology "${machine.topology.name}" has no table "${table}".`);
+    const rows = found.query(checkQuery(query));
+    const applied = Object.fromEntries(Object.entries(machine.allApplied).map(([topic, { offset }]) => [topic, offset]));
+    return this.#answer(
+      machine,
+      { rows, streamTime: found.streamTime, late: found.late, applied },
+      atLeast.length > 0 ? "session" : "eventual",
+    );
+  }
+
+  async stats(): Promise<Answer<TaskStats>> {
+    const { engine, topology } = this.#run();
+    const machine = await engine.ready();
+    const tables = Object.fromEntries([...machine.tables].map(([name, { streamTime, late }]) => [name, { streamTime, late }]));
+    return this.#answer(machine, {
+      topology: topology.name,
+      partition: this.#partition(),
+      revision: machine.revision,
+      records: machine.records,
+      applied: { ...machine.allApplied },
+      tables,
+      poisoned: machine.poisoned,
+      outbox: machine.outbox.length,
+      bytes: machine.bytes,
+      replay: engine.replayCost,
+    });
+  }
+
+  /** A token was revoked: its sockets close now. */
+  async revoked(tokenId: string): Promise<void> {
+    const { live } = this.#run();
+    for (const socket of closeToken(this.ctx, tokenId)) live.closed(socket);
+  }
+
+  /** The Worker opens a live socket here, having authorised it. */
+  override async fetch(request: Request): Promise<Response> {
+    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return new Response("Expected a WebSocket.", { status: 426 });
+    const { engine, live, topology } = this.#run();
+    await engine.ready();
+    const actor = JSON.parse(request.headers.get(ACTOR_HEADER) ?? "null") as Actor | null;
+    if (actor === null) return new Response("No actor.", { status: 401 });
+    const response = live.accept(actor, topology.name, request.headers.get("sec-websocket-protocol"));
+    this.#watchExpiry();
+    return response;
+  }
+
+  override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
+    const { engine, live } = this.#run();
+    await engine.ready();
+    live.message(socket, data);
+    this.#watchExpiry();
+  }
+
+  override async webSocketClose(socket: WebSocket): Promise<void> {
+    this.#running?.live.closed(socket);
+  }
+
+  override async webSocketError(socket: WebSocket): Promise<void> {
+    this.#running?.live.closed(socket);
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#alarms.fire(
+      Date.now(),
+      async (name) => {
+        if (name === "busy") await this.#busy();
+        if (name === "expiry") {
+          for (const socket of closeExpired(this.ctx, Date.now())) this.#running?.live.closed(socket);
+          this.#watchExpiry();
+        }
+      },
+      (name, error) =>
+        console.warn(
+          JSON.stringify({ level: "warn", message: "alarm failed", task: identify(this.ctx).name, alarm: name, error: String(error) }),
+        ),
+    );
+  }
+
+  #run(): Running {
+    if (this.#running !== null) return this.#running;
+    const me = identify(this.ctx);
+    const topology = topologyNamed(me.parts[1] as string);
+    // An object of an older version must not go on under the new code: its state means something else.
+    if (taskName(me.scope, topology, this.#partition()) !== me.name)
+      throw new SkerryError("topology_not_found", `"${me.name}" belongs to a version that is no longer deployed.`);
+    const models = this.env.MODELS as unknown as {
+      score(model: string, rows: Float32Array, n: number): Promise<{ scores: ArrayLike<number> }>;
+    };
+    const score: ScoreModel = async (model, rows, n) => (await models.score(model, rows, n)).scores;
+    const engine = new TaskEngine(this.#storage, topology, this.#partition(), {
+      readLog: async (topic, generation, offset, maxBytes) =>
+        (await this.env.TOPIC.getByName(partitionName(me.scope, topic, generation, this.#partition())).read(offset, maxBytes)).value,
+      score,
+      now: () => Date.now(),
+    });
+    const live = new LiveTables(this.ctx, me.parts[2] as string, this.#partition(), () => engine.machine as TaskMachine);
+    engine.onApplied = () => live.changed();
+    this.#running = { topology, engine, outbox: new Outbox(this.env, me), live };
+    return this.#running;
+  }
+
+  #partition(): number {
+    return Number(identify(this.ctx).parts[3]);
+  }
+
+  /** Runs `work`, counts the rows it wrote, and starts anew after a failure that may have left memory behind storage. */
+  async #counted<T>(work: (running: Running) => Promise<Answer<T>>): Promise<Answer<T>> {
+    const running = this.#run();
+    const before = this.#storage.rowsWritten() + running.outbox.rows;
+    try {
+      const answered = await work(running);
+      return { ...answered, rows: this.#storage.rowsWritten() + running.outbox.rows - before };
+    } catch (error) {
+      if (running.engine.machine === null) this.#running = null;
+      throw error;
+    }
+  }
+
+  /** Emits, delivers and answers after input. Delivery does not hold the answer: the outbox is replayable. */
+  #after(machine: TaskMachine, topic: string): Answer<{ offset: number }> {
+    if (machine.outbox.length > 0) this.ctx.waitUntil(this.#run().outbox.drain(machine));
+    this.#stayAwake(machine);
+    return this.#answer(machine, { offset: machine.applied(topic).offset });
+  }
+
+  #stayAwake(machine: TaskMachine): void {
+    const { engine, outbox, topology } = this.#run();
+    const pending = machine.pending();
+    if (pending.length > 0 && this.#emitTimer === null) {
+      const wait = Math.min(...pending.map(({ every }) => every));
+      this.#emitTimer = setTimeout(async () => {
+        this.#emitTimer = null;
+        await engine.emit(false);
+        this.ctx.waitUntil(outbox.drain(machine));
+        this.#stayAwake(machine);
+      }, wait);
+    }
+    const open = topology.closeOnIdle !== null && machine.closingTime() !== null;
+    if ((pending.length > 0 || machine.outbox.length > 0 || open || engine.replayCost.entries > 0) && this.#alarms.at("busy") === null) {
+      this.#alarms.schedule("busy", Date.now() + BUSY_MS);
+    }
+  }
+
+  /** The backstop of the timers, and what happens when input stops: emit, deliver, close windows, checkpoint. */
+  async #busy(): Promise<void> {
+    const { engine, outbox, topology } = this.#run();
+    let machine = await engine.ready();
+    await engine.emit(true);
+    const idle = Date.now() - engine.lastInput;
+    if (topology.closeOnIdle !== null && idle >= topology.closeOnIdle) await engine.closeWindows(() => this.#heads(machine));
+    const drained = await outbox.drain(machine);
+    machine = await engine.ready();
+    if (idle >= BUSY_MS) await engine.checkpoint();
+    const open = topology.closeOnIdle !== null && machine.closingTime() !== null;
+    if (!drained || machine.pending().length > 0 || open || engine.replayCost.entries > 0) {
+      this.#alarms.schedule("busy", Date.now() + BUSY_MS);
+    }
+  }
+
+  async #heads(machine: TaskMachine): Promise<{ topic: string; generation: number; head: number }[]> {
+    const { scope } = identify(this.ctx);
+    return Promise.all(
+      Object.entries(machine.allApplied).map(async ([topic, { generation }]) => {
+        const { value } = await this.env.TOPIC.getByName(partitionName(scope, topic, generation, this.#partition())).stats();
+        return { topic, generation, head: value.head };
+      }),
+    );
+  }
+
+  #watchExpiry(): void {
+    const at = earliestExpiry(this.ctx);
+    if (at !== null) this.#alarms.scheduleBy("expiry", at);
+  }
+
+  #answer<T>(machine: TaskMachine, value: T, level: Level = "durable"): Answer<T> {
+    return answer(value, { object: identify(this.ctx).name, at: machine.revision }, level);
+  }
+}

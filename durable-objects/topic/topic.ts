@@ -1,0 +1,163 @@
+import { DurableObject } from "cloudflare:workers";
+import { Journal } from "../../core/journal/journal.ts";
+import { type AppendOutcome, PartitionLog, type Producer } from "../../core/streams/log.ts";
+import type { SubBatch } from "../../core/streams/records.ts";
+import { MAX_INLINE_BYTES, type Ring } from "../../core/streams/ring.ts";
+import { type Answer, answer } from "../../core/wire/answer.ts";
+import { SkerryError } from "../../core/wire/errors.ts";
+import { consumersOf } from "../../topologies/index.ts";
+import { Alarms } from "../shared/alarms.ts";
+import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
+import { identify, taskName } from "../streams.ts";
+import { SqliteProducers } from "./producers.ts";
+
+export type TopicRead = { from: number; batches: { from: number; count: number; batch: string }[]; next: number; head: number };
+export type TopicStats = { base: number; head: number; rows: number };
+
+/** While a task trails the log, the partition rings again: soon after the first doorbell, then less and less often. */
+const RING_FIRST = 3_000;
+const RING_MAX = 60_000;
+const MAX_READ_BYTES = 4_000_000;
+
+/**
+ * One partition of a topic: an ordered log. Appends are synchronous from the check of the producer to the commit, and
+ * the reply waits for the commit (output gate), so an acknowledgement means durable.
+ */
+export class Topic extends DurableObject<Env> {
+  readonly #alarms: Alarms;
+  readonly #storage: ReturnType<typeof sqliteJournalStorage>;
+  #open: { log: PartitionLog; producers: SqliteProducers } | null = null;
+  #rings: Ring[] = [];
+  #ringing = false;
+  #patience = RING_FIRST;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#alarms = new Alarms(ctx.storage);
+    this.#storage = sqliteJournalStorage(ctx.storage);
+  }
+
+  /** @returns the offsets given, once they are durable */
+  append(batch: SubBatch, producer: Producer | null, traceparent: string | null): Answer<AppendOutcome> {
+    const { log, producers } = this.#opened();
+    const before = this.#rowsWritten(producers);
+    let outcome: AppendOutcome;
+    try {
+      outcome = log.append(batch, producer);
+    } catch (thrown) {
+      producers.forget();
+      throw thrown;
+    }
+    if (outcome.appended && batch.count > 0) this.#ring(batch, outcome, traceparent);
+    return this.#answer(outcome, this.#rowsWritten(producers) - before);
+  }
+
+  read(offset: number, maxBytes: number): Answer<TopicRead> {
+    return this.#answer(this.#opened().log.read(offset, Math.min(maxBytes, MAX_READ_BYTES)));
+  }
+
+  stats(): Answer<TopicStats> {
+    const { log, producers } = this.#opened();
+    return this.#answer({ base: log.base, head: log.head, rows: this.#rowsWritten(producers) });
+  }
+
+  /** Deletes the partition for good; what still holds its old metadata is told so. */
+  async erase(): Promise<Answer<null>> {
+    await this.ctx.storage.deleteAll();
+    this.#alarms.forget();
+    this.#open = null;
+    this.ctx.storage.kv.put(ERASED, true);
+    return this.#answer(null);
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#alarms.fire(Date.now(), async (name) => {
+      if (name === "ring") await this.#ringAgain();
+    });
+  }
+
+  #answer<T>(value: T, rows = 0): Answer<T> {
+    const at = this.#open?.log.head ?? 0;
+    return answer(value, { object: identify(this.ctx).name, at }, "durable", rows);
+  }
+
+  #rowsWritten(producers: SqliteProducers): number {
+    return this.#storage.rowsWritten() + producers.rowsWritten;
+  }
+
+  #opened(): { log: PartitionLog; producers: SqliteProducers } {
+    if (this.#open !== null) return this.#open;
+    if (this.ctx.storage.kv.get(ERASED))
+      throw new SkerryError("stale_metadata", "This topic was deleted; look it up again.", { retryAfter: 1 });
+    const producers = new SqliteProducers(this.ctx.storage.sql);
+    this.#open = { log: new PartitionLog(Journal.open(this.#storage), producers), producers };
+    return this.#open;
+  }
+
+  #ring(batch: SubBatch, { from, next }: AppendOutcome, traceparent: string | null): void {
+    const me = identify(this.ctx);
+    const [, topic, generation, partition] = me.parts as [string, string, string, string];
+    if (consumersOf(topic).length === 0) return;
+    const last = this.#rings.at(-1);
+    const inline = batch.batch.length <= MAX_INLINE_BYTES && utf8Fits(batch.batch) ? batch.batch : null;
+    // Bells without records say nothing that the last of them does not say.
+    if (inline === null && last !== undefined && last.batch === null) last.to = next;
+    else {
+      const ring: Ring = {
+        v: 1,
+        ...me.scope,
+        topic,
+        generation: Number(generation.slice(1)),
+        partition: Number(partition),
+        from,
+        to: next,
+        batch: inline,
+        traceparent,
+      };
+      this.#rings.push(ring);
+    }
+    this.#patience = RING_FIRST;
+    if (this.#alarms.at("ring") === null) this.#alarms.schedule("ring", Date.now() + RING_FIRST);
+    if (!this.#ringing) this.ctx.waitUntil(this.#sendRings());
+  }
+
+  /** The queue may refuse: then the alarm rings, and the records are read from the log. */
+  async #sendRings(): Promise<void> {
+    this.#ringing = true;
+    try {
+      while (this.#rings.length > 0) {
+        // Four full messages stay under the queue's 256 KB a batch.
+        const some = this.#rings.splice(0, 4);
+        await this.env.RING.sendBatch(some.map((body) => ({ body, contentType: "json" as const })));
+      }
+    } catch (error) {
+      this.#rings = [];
+      console.warn(JSON.stringify({ level: "warn", message: "doorbell refused; the alarm will ring", error: String(error) }));
+    } finally {
+      this.#ringing = false;
+    }
+  }
+
+  /** Tells the tasks that trail, directly: a lost, dead or last doorbell must not strand a tail. */
+  async #ringAgain(): Promise<void> {
+    const me = identify(this.ctx);
+    const [, topic, generation, partition] = me.parts as [string, string, string, string];
+    const { log } = this.#opened();
+    let trailing = false;
+    for (const topology of consumersOf(topic)) {
+      if (Number(partition) >= topology.partitions) continue;
+      const task = this.env.TASK.getByName(taskName(me.scope, topology, Number(partition)));
+      const { value } = await task.catchUp(topic, Number(generation.slice(1)), log.head);
+      if (value.offset < log.head) trailing = true;
+    }
+    if (!trailing) return;
+    this.#patience = Math.min(RING_MAX, this.#patience * 2);
+    this.#alarms.schedule("ring", Date.now() + this.#patience);
+  }
+}
+
+const ERASED = "erased";
+
+function utf8Fits(text: string): boolean {
+  return text.length * 3 <= MAX_INLINE_BYTES || new TextEncoder().encode(text).length <= MAX_INLINE_BYTES;
+}

@@ -1,0 +1,120 @@
+import { decodeBatch, type RecordBatch } from "../../core/streams/batch.ts";
+import { recordsFrom } from "../../core/streams/log.ts";
+import { checkRing, type Ring } from "../../core/streams/ring.ts";
+import { mapRange, type ScoreModel } from "../../core/streams/stateless.ts";
+import type { Topology } from "../../core/streams/topology.ts";
+import { errorOf } from "../../core/wire/errors.ts";
+import type { Scope } from "../../core/wire/names.ts";
+import { partitionName, taskName } from "../../durable-objects/streams.ts";
+import { consumersOf } from "../../topologies/index.ts";
+import { meterBackground } from "../middleware/meter.ts";
+import { continueTrace, traceId } from "../middleware/trace.ts";
+
+/** A contiguous range of one partition, from one or more doorbells. */
+type Range = { ring: Ring; to: number; batches: string[] | null; messages: Message[] };
+
+const PULL_BYTES = 1_000_000;
+
+/**
+ * Answers doorbells: runs the stateless operators over the records, batch by batch, and hands each task its ranges in
+ * order. Nothing depends on how often, in which order, or whether a doorbell comes.
+ */
+export async function consumeRings(batch: MessageBatch, env: Env, ctx: ExecutionContext): Promise<void> {
+  const byPartition = new Map<string, Range[]>();
+  for (const message of batch.messages) {
+    const ring = readRing(message);
+    if (ring === null) continue;
+    const key = [ring.project, ring.jurisdiction, ring.topic, ring.generation, ring.partition].join("/");
+    byPartition.set(key, [
+      ...(byPartition.get(key) ?? []),
+      { ring, to: ring.to, batches: ring.batch === null ? null : [ring.batch], messages: [message] },
+    ]);
+  }
+  await Promise.all([...byPartition.values()].map((ranges) => consumePartition(coalesce(ranges), env, ctx)));
+}
+
+function readRing(message: Message): Ring | null {
+  try {
+    return checkRing(message.body);
+  } catch (error) {
+    console.warn(JSON.stringify({ level: "warn", message: "not a doorbell", id: message.id, error: String(error) }));
+    message.ack();
+    return null;
+  }
+}
+
+/** Sorts the ranges of a partition and joins the neighbours, so that a task is called once for a run of bells. */
+function coalesce(ranges: Range[]): Range[] {
+  const joined: Range[] = [];
+  for (const range of ranges.sort((a, b) => a.ring.from - b.ring.from || a.to - b.to)) {
+    const last = joined.at(-1);
+    if (last !== undefined && range.to <= last.to) last.messages.push(...range.messages);
+    else if (last !== undefined && last.to === range.ring.from && last.batches !== null && range.batches !== null) {
+      last.batches.push(...range.batches);
+      last.to = range.to;
+      last.messages.push(...range.messages);
+    } else joined.push(range);
+  }
+  return joined;
+}
+
+async function consumePartition(ranges: Range[], env: Env, ctx: ExecutionContext): Promise<void> {
+  for (const range of ranges) {
+    const { ring } = range;
+    const scope: Scope = { project: ring.project, jurisdiction: ring.jurisdiction };
+    try {
+      const records = await load(range, env, scope);
+      const rows = await Promise.all(
+        consumersOf(ring.topic)
+          .filter((topology) => ring.partition < topology.partitions)
+          .map((topology) => deliver(topology, range, records, env, scope)),
+      );
+      for (const message of range.messages) message.ack();
+      meterBackground(env, ctx, scope, "streams", { requests: rows.length, rows: rows.reduce((sum, each) => sum + each, 0) });
+    } catch (thrown) {
+      const error = errorOf(thrown);
+      const delaySeconds = Math.min(60, error.retryAfter ?? 1);
+      const trace = traceId(continueTrace(ring.traceparent));
+      console.warn(
+        JSON.stringify({
+          level: "warn",
+          message: "a doorbell will ring again",
+          topic: ring.topic,
+          partition: ring.partition,
+          code: error.code,
+          detail: String((error.cause as Error) ?? error),
+          trace,
+        }),
+      );
+      for (const message of range.messages) message.retry({ delaySeconds });
+    }
+  }
+}
+
+async function load(range: Range, env: Env, scope: Scope): Promise<RecordBatch> {
+  const { ring, batches, to } = range;
+  if (batches !== null) return concat(batches.map(decodeBatch));
+  const stub = env.TOPIC.getByName(partitionName(scope, ring.topic, ring.generation, ring.partition));
+  const parts: RecordBatch[] = [];
+  for (let at = ring.from; at < to; ) {
+    const { value } = await stub.read(at, PULL_BYTES);
+    parts.push(...recordsFrom(at, value.batches).map(({ records }) => records));
+    if (value.next <= at) break;
+    at = value.next;
+  }
+  return concat(parts);
+}
+
+async function deliver(topology: Topology, range: Range, records: RecordBatch, env: Env, scope: Scope): Promise<number> {
+  const { topic, partition, from, generation } = range.ring;
+  const models = env.MODELS as unknown as { score(model: string, rows: Float32Array, n: number): Promise<{ scores: ArrayLike<number> }> };
+  const score: ScoreModel = async (model, rows, n) => (await models.score(model, rows, n)).scores;
+  const mapped = await mapRange(topology, { topic, partition, from }, records, score);
+  const answer = await env.TASK.getByName(taskName(scope, topology, partition)).apply(mapped, generation);
+  return answer.rows ?? 0;
+}
+
+function concat(batches: RecordBatch[]): RecordBatch {
+  if (batches.length === 1) return batches[0] as RecordBatch;
+  return { k: batches.flatMap(({ k }) => k), t: batches.flatMap(({ t }) => t), v: batches.flatMap(({ v }) => v) };
+}

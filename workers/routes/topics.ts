@@ -1,0 +1,144 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { checkTopicConfig, MAX_FUTURE_MS, MAX_PARTITIONS } from "../../core/wire/directory.ts";
+import { SkerryError } from "../../core/wire/errors.ts";
+import { checkName } from "../../core/wire/names.ts";
+import { partitionName } from "../../durable-objects/streams.ts";
+import { consumersOf } from "../../topologies/index.ts";
+import { directory, forgetTopic, listTopics, refreshTopic, topicMeta } from "../directory.ts";
+import type { AppEnv } from "../env.ts";
+import { authorize } from "../middleware/auth.ts";
+import { note, reply } from "../middleware/context.ts";
+import { problems } from "../middleware/openapi.ts";
+import { timed } from "../middleware/trace.ts";
+import { json, PageQuery } from "./schemas.ts";
+
+const tags = ["streams"];
+export const TopicParam = z.object({ topic: z.string().min(1).max(256).openapi({ example: "flights" }) });
+
+const TopicConfigSchema = z
+  .object({
+    partitions: z.number().int().min(1).max(MAX_PARTITIONS).default(1),
+    contentType: z.string().default("application/json"),
+    key: z.string().nullable().default(null).openapi({ description: "RFC 6901 pointer to each record's key.", example: "/origin" }),
+    timestamp: z.string().nullable().default(null).openapi({
+      description: "Pointer to the event time, Unix milliseconds or RFC 3339; null: the time of the append.",
+      example: "/date",
+    }),
+    maxFutureMs: z.number().int().min(0).max(MAX_FUTURE_MS).default(300_000),
+  })
+  .openapi("TopicConfig");
+
+const TopicSchema = TopicConfigSchema.extend({
+  name: z.string(),
+  version: z.number().int(),
+  generation: z.number().int(),
+  createdAt: z.number(),
+}).openapi("Topic");
+
+const put = createRoute({
+  method: "put",
+  path: "/v1/topics/{topic}",
+  tags,
+  summary: "Create a topic, or confirm that it is so",
+  request: { params: TopicParam, body: { required: true, content: { "application/json": { schema: TopicConfigSchema } } } },
+  responses: {
+    200: json(TopicSchema, "It is so already."),
+    201: json(TopicSchema, "Created."),
+    ...problems("bad_json", "bad_request", "conflict", "content_type"),
+  },
+});
+
+const get = createRoute({
+  method: "get",
+  path: "/v1/topics/{topic}",
+  tags,
+  summary: "A topic, with the extent of its partitions",
+  request: { params: TopicParam },
+  responses: {
+    200: json(
+      TopicSchema.extend({
+        extents: z.array(z.object({ partition: z.number(), base: z.number(), head: z.number() })),
+        readBy: z.array(z.string()),
+      }),
+      "The topic.",
+    ),
+    ...problems("topic_not_found"),
+  },
+});
+
+const list = createRoute({
+  method: "get",
+  path: "/v1/topics",
+  tags,
+  summary: "Topics by name",
+  request: { query: PageQuery },
+  responses: { 200: json(z.object({ topics: z.array(TopicSchema), next: z.string().nullable() }), "One page.") },
+});
+
+const remove = createRoute({
+  method: "delete",
+  path: "/v1/topics/{topic}",
+  tags,
+  summary: "Delete a topic and all of its records",
+  request: { params: TopicParam },
+  responses: { 204: { description: "Deleted." }, ...problems("topic_not_found") },
+});
+
+export function topicsRoutes(app: OpenAPIHono<AppEnv>): void {
+  app.openapi(put, async (c) => {
+    const name = checkName("topic", c.req.valid("param").topic);
+    authorize(c, "streams", name, "admin");
+    const config = checkTopicConfig(c.req.valid("json"));
+    if (config.contentType !== "application/json") {
+      throw new SkerryError("bad_request", `A topic's content type is application/json for now, not "${config.contentType}".`);
+    }
+    for (const topology of consumersOf(name)) {
+      if (topology.partitions !== config.partitions) {
+        throw new SkerryError(
+          "conflict",
+          `The topology "${topology.name}" reads "${name}" in ${topology.partitions} partitions, so it cannot have ${config.partitions}.`,
+        );
+      }
+    }
+    const answer = await timed(c, "directory", directory(c.env, c.get("scope"), name).putTopic(name, config));
+    forgetTopic(c.get("scope"), name);
+    return reply(c, answer, ({ topic, created }) => c.json(topic, created ? 201 : 200));
+  });
+
+  app.openapi(get, async (c) => {
+    const name = checkName("topic", c.req.valid("param").topic);
+    authorize(c, "streams", name, "read");
+    const scope = c.get("scope");
+    const topic = await topicMeta(c.env, scope, name);
+    const extents = await Promise.all(
+      Array.from({ length: topic.partitions }, async (_, partition) => {
+        const { base, head } = note(c, await c.env.TOPIC.getByName(partitionName(scope, name, topic.generation, partition)).stats());
+        return { partition, base, head };
+      }),
+    );
+    return c.json({ ...topic, extents, readBy: consumersOf(name).map((topology) => topology.name) }, 200);
+  });
+
+  app.openapi(list, async (c) => {
+    authorize(c, "streams", "*", "read");
+    const { after, limit } = c.req.valid("query");
+    const { items, next } = await timed(c, "directory", listTopics(c.env, c.get("scope"), after ?? null, limit));
+    return c.json({ topics: items, next }, 200);
+  });
+
+  app.openapi(remove, async (c) => {
+    const name = checkName("topic", c.req.valid("param").topic);
+    authorize(c, "streams", name, "admin");
+    const scope = c.get("scope");
+    const topic = await refreshTopic(c.env, scope, name);
+    // The name goes first: from then on nobody finds the partitions, and a new topic of that name has others.
+    note(c, await directory(c.env, scope, name).deleteTopic(name));
+    forgetTopic(scope, name);
+    await Promise.all(
+      Array.from({ length: topic.partitions }, async (_, partition) =>
+        note(c, await c.env.TOPIC.getByName(partitionName(scope, name, topic.generation, partition)).erase()),
+      ),
+    );
+    return c.body(null, 204);
+  });
+}
