@@ -43,9 +43,11 @@ export const ERRORS = {
   stale_epoch: { status: 403, close: 4403, retryable: false, title: "The producer epoch was superseded" },
   stale_metadata: { status: 409, close: 1012, retryable: true, title: "The metadata used was out of date" },
   stale_position: { status: 409, close: 1012, retryable: true, title: "The object has not yet seen what the caller has" },
+  diverged: { status: 409, close: 4412, retryable: false, title: "The client followed another history of the document" },
   content_type: { status: 415, close: 4415, retryable: false, title: "The content type is not the one expected" },
   // Limits and load.
   too_large: { status: 413, close: 1009, retryable: false, title: "The body is larger than the limit" },
+  room_full: { status: 413, close: 4413, retryable: false, title: "The room has no space left" },
   rate_limited: { status: 429, close: 1013, retryable: true, title: "Too many requests" },
   overloaded: { status: 429, close: 1013, retryable: true, title: "The object is overloaded" },
   slow_consumer: { status: 429, close: 1013, retryable: true, title: "The connection does not read fast enough" },
