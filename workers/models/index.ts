@@ -1,5 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { ModelsService, Scores } from "../../core/inference/port.ts";
+import { SkerryError } from "../../core/wire/errors.ts";
 import { kserve } from "./kserve.ts";
 import { findModel, fullName, scoreWith } from "./registry.ts";
 
@@ -13,6 +14,9 @@ export default class Models extends WorkerEntrypoint implements ModelsService {
   }
 
   async score(name: string, rows: Float32Array, n: number): Promise<Scores> {
+    // Types do not travel over RPC; what another deployment's version of the caller sends is checked here.
+    if (typeof name !== "string") throw new SkerryError("bad_request", "The model's name is not a string.");
+    if (!(rows instanceof Float32Array)) throw new SkerryError("bad_request", "The rows are not a Float32Array.");
     const model = await findModel(name);
     return { ...scoreWith(model, rows, n), model: fullName(model) };
   }

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 // The messages of the Open Inference Protocol (KServe v2, REST) as far as Skerry speaks it. `skerry-models` validates with
 // them and the OpenAPI document is generated from them.
