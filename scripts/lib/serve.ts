@@ -27,7 +27,7 @@ const PORT_PATIENCE = 3000;
  * @throws Refusal when the state or the port is in use, or the admin key is not good enough.
  */
 export async function serve({ built, host, port, state, env, wrapper }: ServeOptions): Promise<Serving> {
-  const lock = lockState(state, port);
+  const lock = await lockState(state, port);
   try {
     const { key, minted } = adminKey(state, env.SKERRY_ADMIN_KEY);
     if (!(await until(() => isPortFree(port, host), PORT_PATIENCE, 50))) {

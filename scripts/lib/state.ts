@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkAdminKey } from "../../core/auth/admin-key.ts";
-import { isAlive, startOf } from "./processes.ts";
+import { isAlive, startOf, until } from "./processes.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Who uses a state directory: its supervisor and the runtimes it started. */
@@ -10,19 +10,22 @@ type Holder = { pid: number; started: string | null; port: number; runtimes: { p
 
 export type StateLock = { note(runtimes: number[]): void; release(): void };
 
+/** How long a supervisor that was told to end may still hold the directory, in milliseconds. */
+const PATIENCE = 3000;
+
 /**
  * Takes a state directory for this process: two runtimes on the same files would corrupt them. What a supervisor that
  * was killed left behind is cleaned up: its note, and a runtime that should have died with it.
  *
  * @throws Refusal when another live supervisor holds the directory.
  */
-export function lockState(state: string, port: number): StateLock {
+export async function lockState(state: string, port: number): Promise<StateLock> {
   mkdirSync(state, { recursive: true });
   const file = join(state, "supervisor.json");
   const self: Holder = { pid: process.pid, started: startOf(process.pid), port, runtimes: [] };
   while (!createExclusively(file, JSON.stringify(self))) {
     const holder = readHolder(file);
-    if (holder !== null && isSame(holder)) {
+    if (holder !== null && !(await until(() => !isSame(holder), PATIENCE, 50))) {
       throw new Refusal(
         `The state in ${state} is in use by another Skerry (process ${holder.pid}, port ${holder.port}). Stop that one first, or choose other state with --state DIR.`,
       );
@@ -45,15 +48,18 @@ export function lockState(state: string, port: number): StateLock {
   };
 }
 
+/** Creates a file with its whole content at once, unless it exists. */
 function createExclusively(file: string, text: string): boolean {
+  const draft = `${file}.${process.pid}`;
+  writeFileSync(draft, text);
   try {
-    const handle = openSync(file, "wx");
-    writeSync(handle, text);
-    closeSync(handle);
+    linkSync(draft, file);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
+  } finally {
+    rmSync(draft);
   }
 }
 
