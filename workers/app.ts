@@ -12,6 +12,7 @@ import { docsRoutes } from "./routes/docs.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { keysRoutes } from "./routes/keys.ts";
 import { streamsRoutes } from "./routes/streams.ts";
+import { tablesLiveRoutes } from "./routes/tables-live.ts";
 import { tablesRoutes } from "./routes/tables.ts";
 import { tokensRoutes } from "./routes/tokens.ts";
 import { topicsRoutes } from "./routes/topics.ts";
@@ -54,6 +55,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   topicsRoutes(app);
   streamsRoutes(app);
   tablesRoutes(app);
+  tablesLiveRoutes(app);
   topologiesRoutes(app);
   docsRoutes(app);
   return app;

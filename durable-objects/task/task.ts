@@ -204,12 +204,17 @@ export class Task extends DurableObject<Env> {
     const pending = machine.pending();
     if (pending.length > 0 && this.#emitTimer === null) {
       const wait = Math.min(...pending.map(({ every }) => every));
-      this.#emitTimer = setTimeout(async () => {
+      const emit = async () => {
         this.#emitTimer = null;
         await engine.emit(false);
-        this.ctx.waitUntil(outbox.drain(machine));
+        await outbox.drain(machine);
         this.#stayAwake(machine);
-      }, wait);
+      };
+      // A failure here is the alarm's to mend, which is set below.
+      this.#emitTimer = setTimeout(
+        () => emit().catch((error) => console.warn(JSON.stringify({ level: "warn", message: "emit failed", error: String(error) }))),
+        wait,
+      );
     }
     const open = topology.closeOnIdle !== null && machine.closingTime() !== null;
     if ((pending.length > 0 || machine.outbox.length > 0 || open || engine.replayCost.entries > 0) && this.#alarms.at("busy") === null) {
