@@ -114,7 +114,7 @@ function plan(options: Options, dataset: string): Run {
 /** Waits until the table has everything and prints what it says. */
 async function summary(api: Api): Promise<void> {
   const waited = performance.now();
-  const { applied } = await api.untilApplied("delays", "flights", FLIGHTS.partitions, 60_000);
+  const { applied } = await api.untilApplied("flight-desk");
   const { rows, partitions } = await api.rows("delays", { limit: 1000 });
   const counted = rows.reduce((sum, row) => sum + row.value.count, 0);
   const late = partitions.reduce((sum, task) => sum + task.late, 0);

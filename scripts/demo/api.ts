@@ -16,6 +16,7 @@ export const FLIGHTS = {
 export type TableRow = DelayRow & { final: boolean; revision: number };
 /** Where one task is: for each source partition the offset before which everything is in the table. */
 export type TaskPosition = { partition: number; streamTime: number; applied: Record<string, number>; late: number };
+type TaskStatus = { partition: number; applied: Record<string, number>; head: Record<string, number>; lag: number };
 export type TablePage = { rows: TableRow[]; cursor: string | null; partitions: TaskPosition[] };
 export type TableQuery = { key?: string; keyFrom?: string; keyTo?: string; from?: number; to?: number; final?: boolean; limit?: number };
 
@@ -66,10 +67,10 @@ export class Api {
     return { rows, partitions: first.partitions };
   }
 
-  /** How many records a partition holds. */
-  async head(topic: string, partition: number): Promise<number> {
-    const { response } = await this.#call("HEAD", `/v1/stream/${topic}/${partition}`);
-    return offsetOf(response);
+  /** The ends of a topic's partitions, added up: how many records it was ever given. */
+  async size(topic: string): Promise<number> {
+    const { extents } = await this.#json<{ extents: { head: number }[] }>(`/v1/topics/${topic}`);
+    return extents.reduce((sum, { head }) => sum + head, 0);
   }
 
   /** Every record of a partition, in order, as a reader of the Durable Streams protocol sees it. */
@@ -86,37 +87,28 @@ export class Api {
     }
   }
 
-  /** The offsets before which a table holds everything of a topic, and the ends of that topic's partitions. */
-  async progress(table: string, topic: string, partitions: number): Promise<{ applied: number; head: number; done: boolean }> {
-    const numbers = Array.from({ length: partitions }, (_, partition) => partition);
-    const heads = await Promise.all(numbers.map((partition) => this.head(topic, partition)));
-    const { partitions: tasks } = await this.page(table, { limit: 1 });
-    const applied = numbers.map((partition) => tasks.find((task) => task.partition === partition)?.applied[`${topic}/${partition}`] ?? 0);
-    return {
-      applied: applied.reduce((sum, offset) => sum + offset, 0),
-      head: heads.reduce((sum, offset) => sum + offset, 0),
-      done: applied.every((offset, partition) => offset === heads[partition]),
-    };
+  /** How much of its sources a topology has applied. */
+  async progress(topology: string): Promise<{ applied: number; head: number; lag: number }> {
+    const { tasks } = await this.#json<{ tasks: TaskStatus[] }>(`/v1/topologies/${topology}`);
+    const sum = (each: Record<string, number>) => Object.values(each).reduce((total, offset) => total + offset, 0);
+    return tasks.reduce(
+      (total, task) => ({ applied: total.applied + sum(task.applied), head: total.head + sum(task.head), lag: total.lag + task.lag }),
+      { applied: 0, head: 0, lag: 0 },
+    );
   }
 
-  /** Waits until a table holds all that its topic has. Throws when it makes no progress for `patienceMs`. */
-  async untilApplied(
-    table: string,
-    topic: string,
-    partitions: number,
-    patienceMs = 60_000,
-    onProgress?: (applied: number, head: number) => void,
-  ) {
+  /** Waits until a topology has applied all that its sources hold. Throws when it makes no progress for `patienceMs`. */
+  async untilApplied(topology: string, patienceMs = 60_000, onProgress?: (applied: number, head: number) => void) {
     let best = -1;
     for (let since = performance.now(); ; ) {
-      const { applied, head, done } = await this.progress(table, topic, partitions);
+      const { applied, head, lag } = await this.progress(topology);
       onProgress?.(applied, head);
-      if (done) return { applied, head };
+      if (lag === 0) return { applied, head };
       if (applied > best) [best, since] = [applied, performance.now()];
       if (performance.now() - since > patienceMs) {
-        throw new Error(`The table ${table} stands at ${applied} of ${head} records of ${topic} for ${Math.round(patienceMs / 1000)} s.`);
+        throw new Error(`The topology ${topology} stands at ${applied} of ${head} records for ${Math.round(patienceMs / 1000)} s.`);
       }
-      await REAL_TIME.sleep(100);
+      await REAL_TIME.sleep(50);
     }
   }
 
@@ -135,10 +127,4 @@ export class Api {
   usage(): Promise<{ total: { requests: number; rows: number }; dollars: { total: number } }> {
     return this.#json("/v1/usage");
   }
-}
-
-function offsetOf(response: Response): number {
-  const next = Number(response.headers.get("Stream-Next-Offset") ?? Number.NaN);
-  if (Number.isNaN(next)) throw new Error(`${response.url} answered without a numeric Stream-Next-Offset.`);
-  return next;
 }

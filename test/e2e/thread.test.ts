@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import { Api } from "../../scripts/demo/api.ts";
+import { type Flight, loadFlights } from "../../scripts/demo/data.ts";
+import { Refused } from "../../scripts/demo/http.ts";
+import { auditTopic, compareTable, homeOf, sendAll } from "../../scripts/demo/thread.ts";
+import { type QueueFaults, startServer } from "./harness.ts";
+
+/** Most of a day: every partition, late records in each, and more than a thousand windows. */
+const RECORDS = 12_000;
+const GRACE = 7_200_000;
+const arrivals = (await loadFlights()).arrivals.slice(0, RECORDS);
+
+/** The thread through a server of its own: create, send, wait until the table holds all of it. */
+async function thread(queueFaults?: QueueFaults): Promise<Api> {
+  const server = await startServer(queueFaults ? { queueFaults } : {});
+  const api = new Api({ url: server.url, key: server.adminKey });
+  const sent = await sendAll(api.server, arrivals, { batch: 300, inFlight: 2 });
+  expect(sent.records).toBe(RECORDS);
+  await api.untilApplied("flight-desk");
+  return api;
+}
+
+/** The ids in the topic `unusual` once it stands still, sorted. */
+async function unusualIds(api: Api): Promise<string[]> {
+  for (let before = -1; ; ) {
+    const { records } = await api.read("unusual", 0).catch(whereThereIsNone);
+    if (records.length > 0 && records.length === before) return records.map((record) => record.id).sort();
+    before = records.length;
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+  }
+}
+
+/** The topic is made with its first record. */
+function whereThereIsNone(error: unknown): { records: Flight[] } {
+  if (error instanceof Refused && error.code === "topic_not_found") return { records: [] };
+  throw error;
+}
+
+describe("one thread of real data", () => {
+  let unusual: string[];
+
+  it("ends in DuckDB's table, key by key and window by window; idleness closes the last windows and changes nothing else", async () => {
+    const api = await thread();
+    const { expected, rows, differences } = await compareTable(api.server, arrivals);
+    expect(differences).toEqual([]);
+    expect(rows.length).toBeGreaterThan(1000);
+    expect(expected.partitions.every(({ late }) => late > 0)).toBe(true);
+    const closed = (row: (typeof rows)[number]) => row.window.end + GRACE <= expected.partitions[homeOf({ origin: row.key })]!.streamTime!;
+    expect(rows.filter((row) => row.final !== closed(row))).toEqual([]);
+    expect(rows.some((row) => row.final) && rows.some((row) => !row.final)).toBe(true);
+
+    unusual = await unusualIds(api);
+    const sent = new Set(arrivals.map(({ flight }) => flight.id));
+    expect(unusual.every((id) => sent.has(id))).toBe(true);
+
+    await api.untilFinal("delays");
+    expect((await compareTable(api.server, arrivals)).differences).toEqual([]);
+  });
+
+  const faults: [string, QueueFaults][] = [
+    ["each message is delivered twice and in any order", { duplicate: true, shuffle: 7 }],
+    ["a third of the messages is lost", { dropRate: 0.35 }],
+    ["every message is lost", { dropRate: 1 }],
+  ];
+  it.each(faults)("ends in the same table and the same unusual flights when %s", async (_, queueFaults) => {
+    const api = await thread(queueFaults);
+    expect((await compareTable(api.server, arrivals)).differences).toEqual([]);
+    expect(await auditTopic(api.server, arrivals)).toEqual({ lost: 0, extra: 0, inOrder: true, records: RECORDS });
+    expect(await unusualIds(api)).toEqual(unusual);
+  });
+});
