@@ -14,6 +14,8 @@ export type AppEnv = {
     capability?: Capability;
     /** Rows and bytes that routes have counted beyond what the middleware sees. */
     used: { rows: number; bytesIn: number; bytesOut: number };
+    /** Bytes of the request's body, where it has one. */
+    bodyBytes?: number;
     /** Spans for `Server-Timing`, in milliseconds. */
     spans: { name: string; ms: number }[];
     /** The code of the error this request ended with, for the log and the metrics. */

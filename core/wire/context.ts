@@ -36,7 +36,8 @@ export function decodeContext(token: string, scope: Scope): Seen {
   const seen = new Map<string, number>();
   for (let i = 2; i < parsed.length; i += 2) {
     const [name, at] = [parsed[i], parsed[i + 1]];
-    if (typeof name !== "string" || name === "" || !Number.isSafeInteger(at) || at < 0 || seen.has(name)) throw bad("it is damaged");
+    if (typeof name !== "string" || name === "" || !Number.isSafeInteger(at) || at < 0 || seen.has(prefix(scope) + name))
+      throw bad("it is damaged");
     seen.set(prefix(scope) + name, at);
   }
   return seen;

@@ -1,9 +1,13 @@
 import { decodeProtectedHeader, errors, jwtVerify } from "jose";
+import { looksLikeToken } from "../../core/auth/admin-key.ts";
 import { type Claims, expired, parseClaims } from "../../core/auth/claims.ts";
+import { fromBase64Url } from "../../core/wire/base64url.ts";
 import { SkerryError } from "../../core/wire/errors.ts";
 
 /** The one algorithm. It is pinned when verifying, so that a token cannot choose a weaker one. */
 export const ALGORITHM = "EdDSA";
+/** Of Ed25519 (RFC 8032). */
+const SIGNATURE_BYTES = 64;
 
 /**
  * Verifies a token's signature, audience, times and claims. `find` gives the public key of a key id, or null.
@@ -15,6 +19,9 @@ export async function verifyToken(
   now: number,
   find: (kid: string) => Promise<CryptoKey | null>,
 ): Promise<Claims> {
+  // One token has one spelling: decoders commonly take padding and stray bits, which would let a copy differ in its bytes.
+  if (!looksLikeToken(token) || fromBase64Url(token.slice(token.lastIndexOf(".") + 1))?.length !== SIGNATURE_BYTES)
+    throw invalid("it is damaged");
   let kid: unknown;
   try {
     kid = decodeProtectedHeader(token).kid;

@@ -9,23 +9,26 @@ const PERIOD = 60;
 
 /**
  * Refuses larger bodies by their Content-Length, or while reading where there is none: such a body is held in memory,
- * up to the limit. Counts what came. Throws `too_large`.
+ * up to the limit. Counts what came. A route may set a lower limit of its own. Throws `too_large`.
  */
-export const limitBody: MiddlewareHandler<AppEnv> = async (c, next) => {
-  const { body } = c.req.raw;
-  if (body !== null) {
-    const declared = c.req.header("content-length");
-    let size = Number(declared ?? Number.NaN);
-    if (size > MAX_BODY_BYTES) throw tooLarge();
-    if (!Number.isInteger(size)) {
-      const bytes = await readAtMost(body, MAX_BODY_BYTES);
-      size = bytes.byteLength;
-      c.req.raw = new Request(c.req.raw, { body: bytes });
+export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const { body } = c.req.raw;
+    let size = c.get("bodyBytes");
+    if (body !== null && size === undefined) {
+      size = Number(c.req.header("content-length") ?? Number.NaN);
+      if (!Number.isInteger(size)) {
+        const bytes = await readAtMost(body, maxSize);
+        size = bytes.byteLength;
+        c.req.raw = new Request(c.req.raw, { body: bytes });
+      }
+      c.set("bodyBytes", size);
+      c.get("used").bytesIn += size;
     }
-    c.get("used").bytesIn += size;
-  }
-  await next();
-};
+    if (size !== undefined && size > maxSize) throw tooLarge(maxSize);
+    await next();
+  };
+}
 
 async function readAtMost(body: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
@@ -37,7 +40,7 @@ async function readAtMost(body: ReadableStream<Uint8Array>, limit: number): Prom
     size += value.byteLength;
     if (size > limit) {
       await reader.cancel();
-      throw tooLarge();
+      throw tooLarge(limit);
     }
     pieces.push(value);
   }
@@ -50,8 +53,8 @@ async function readAtMost(body: ReadableStream<Uint8Array>, limit: number): Prom
   return whole;
 }
 
-function tooLarge(): SkerryError {
-  return new SkerryError("too_large", `The body is larger than ${MAX_BODY_BYTES} bytes. Send less at a time.`);
+function tooLarge(limit: number): SkerryError {
+  return new SkerryError("too_large", `The body is larger than ${limit} bytes. Send less at a time.`);
 }
 
 /**

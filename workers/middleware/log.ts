@@ -6,7 +6,7 @@ import { traceId } from "./trace.ts";
 const TOKEN = /[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}/g;
 const BEARER = /(bearer\s+)\S+/gi;
 /** Query parameters whose values never reach a log, whatever their form. */
-const SECRET_PARAMETERS = /^(token|access_token|key|secret|signature)$/i;
+const SECRET_PARAMETERS = /^(token|access_token|api_key|secret|signature)$/i;
 
 /** Removes tokens from text that may quote what a client sent. */
 export function redact(text: string, secret?: string): string {

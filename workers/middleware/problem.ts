@@ -7,16 +7,24 @@ import type { AppEnv } from "../env.ts";
 /** Writes an error in the shape of a standard protocol. Headers (`Retry-After` and such) are added by the caller. */
 export type ErrorShape = (error: SkerryError, status: ContentfulStatusCode) => { body: unknown; contentType?: string };
 
-const shapes: { prefix: string; shape: ErrorShape }[] = [];
+const shapes = new Map<string, ErrorShape>();
 
 /**
  * Lets a standard protocol keep its own error shape for every error below a path prefix, those of the middleware
  * (tokens, limits, unknown routes) included.
- * @example shapeErrors("/v2/", (error) => ({ body: { error: error.message } }));
+ * @example shapeErrors("/v2", (error) => ({ body: { error: error.message } }));
  */
 export function shapeErrors(prefix: string, shape: ErrorShape): void {
-  shapes.push({ prefix, shape });
-  shapes.sort((a, b) => b.prefix.length - a.prefix.length);
+  shapes.set(prefix.replace(/\/$/, ""), shape);
+}
+
+/** The shape of the longest prefix of whole segments. */
+function shapeOf(path: string): ErrorShape | undefined {
+  for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1)) {
+    const shape = shapes.get(path.slice(0, end));
+    if (shape) return shape;
+  }
+  return undefined;
 }
 
 /** The app's error handler: whatever was thrown becomes an RFC 9457 problem, or the shape its protocol demands. */
@@ -33,8 +41,7 @@ export function errorResponse(c: Context<AppEnv>, error: SkerryError): Response 
   const headers: Record<string, string> = { ...error.headers };
   if (error.retryAfter !== undefined) headers["retry-after"] = String(Math.max(0, Math.ceil(error.retryAfter)));
   if (status === 401) headers["www-authenticate"] = challenge(error);
-  const shape = shapes.find(({ prefix }) => c.req.path.startsWith(prefix))?.shape;
-  const { body, contentType } = shape?.(error, status) ?? {
+  const { body, contentType } = shapeOf(c.req.path)?.(error, status) ?? {
     body: problemOf(error, `urn:request:${c.get("requestId")}`),
     contentType: "application/problem+json",
   };
