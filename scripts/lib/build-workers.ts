@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { DIST, fileHash, ROOT, sha256 } from "./paths.ts";
 
 /** The scripts that Skerry deploys, in the order in which they must exist: `skerry` binds `skerry-models` as a service. */
@@ -47,6 +48,15 @@ export async function buildWorker(key: WorkerKey): Promise<BuiltWorker> {
 export async function buildWorkers(): Promise<Record<WorkerKey, BuiltWorker>> {
   const [models, main] = await Promise.all([buildWorker("models"), buildWorker("main")]);
   return { models, main };
+}
+
+/** What a script weighs: all its modules together, as they are and as they travel in an upload. */
+export function bundleSize({ modules }: BuiltWorker): { bytes: number; gzip: number } {
+  const contents = modules.map(({ path }) => readFileSync(path));
+  return {
+    bytes: contents.reduce((sum, { length }) => sum + length, 0),
+    gzip: contents.reduce((sum, module) => sum + gzipSync(module).length, 0),
+  };
 }
 
 function readStamp(file: string): Stamp | null {
