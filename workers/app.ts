@@ -11,6 +11,7 @@ import { tracing } from "./middleware/trace.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { keysRoutes } from "./routes/keys.ts";
+import { roomsRoutes } from "./routes/rooms.ts";
 import { streamsRoutes } from "./routes/streams.ts";
 import { tablesLiveRoutes } from "./routes/tables-live.ts";
 import { tablesRoutes } from "./routes/tables.ts";
@@ -57,6 +58,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   tablesRoutes(app);
   tablesLiveRoutes(app);
   topologiesRoutes(app);
+  roomsRoutes(app);
   docsRoutes(app);
   return app;
 }

@@ -9,8 +9,8 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
-export { DurableObject as Room } from "cloudflare:workers";
 export { Directory } from "../durable-objects/directory/directory.ts";
 export { Project } from "../durable-objects/project/project.ts";
+export { Room } from "../durable-objects/room/room.ts";
 export { Task } from "../durable-objects/task/task.ts";
 export { Topic } from "../durable-objects/topic/topic.ts";
