@@ -6,6 +6,9 @@ import type { SubBatch } from "./records.ts";
 /** An idempotent producer's claim on one append (Durable Streams 5.2.1). `gapless: false` lets a task skip numbers. */
 export type Producer = { id: string; epoch: number; seq: number; gapless: boolean };
 
+/** Whole stored batches from about `from` on; `next` continues, `head` is the end of the log. */
+export type LogRead = { from: number; batches: { from: number; count: number; batch: string }[]; next: number; head: number };
+
 /** Where a partition keeps what it knows of producers, in the same transaction as the journal. */
 export interface ProducerStorage {
   get(id: string): { epoch: number; seq: number } | null;
@@ -85,10 +88,7 @@ export class PartitionLog {
   }
 
   /** Records from `offset` on, whole stored batches until about `maxBytes`. Throws `offset_trimmed`, `bad_offset`. */
-  read(
-    offset: number,
-    maxBytes: number,
-  ): { from: number; batches: { from: number; count: number; batch: string }[]; next: number; head: number } {
+  read(offset: number, maxBytes: number): LogRead {
     if (offset > this.head) throw new SkerryError("bad_offset", `Offset ${offset} is beyond the end of the partition (${this.head}).`);
     const entries = offset === this.head ? [] : this.#journal.read(offset, { maxBytes });
     const batches = entries.map((entry: JournalEntry) => ({ from: entry.position, count: entry.count, batch: text.decode(entry.bytes) }));

@@ -11,6 +11,23 @@ export interface PageStorage {
   delete(id: string): void;
 }
 
+/** The port in memory, for tests and simulations. */
+export class MemoryPages implements PageStorage {
+  readonly pages = new Map<string, Uint8Array>();
+
+  get(id: string): Uint8Array | null {
+    return this.pages.get(id) ?? null;
+  }
+
+  put(id: string, bytes: Uint8Array): void {
+    this.pages.set(id, bytes);
+  }
+
+  delete(id: string): void {
+    this.pages.delete(id);
+  }
+}
+
 type Page = { cells: Map<string, Cell>; dirty: boolean; bytes: number };
 type Window = { bits: number; pages: Map<number, Page | null> };
 

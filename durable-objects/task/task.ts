@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { TaskEngine } from "../../core/streams/engine.ts";
 import type { MappedRange, ScoreModel } from "../../core/streams/stateless.ts";
 import { checkQuery, type TableQuery } from "../../core/streams/table.ts";
 import type { TaskMachine } from "../../core/streams/task.ts";
@@ -11,7 +12,6 @@ import { Alarms } from "../shared/alarms.ts";
 import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
 import { closeExpired, closeToken, earliestExpiry } from "../shared/sockets.ts";
 import { identify, partitionName, taskName } from "../streams.ts";
-import { TaskEngine } from "./engine.ts";
 import { LiveTables } from "./live.ts";
 import { Outbox } from "./outbox.ts";
 

@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { Journal } from "../../core/journal/journal.ts";
-import { type AppendOutcome, PartitionLog, type Producer } from "../../core/streams/log.ts";
+import { type AppendOutcome, type LogRead, PartitionLog, type Producer } from "../../core/streams/log.ts";
 import type { SubBatch } from "../../core/streams/records.ts";
 import { MAX_INLINE_BYTES, type Ring } from "../../core/streams/ring.ts";
 import { type Answer, answer } from "../../core/wire/answer.ts";
@@ -11,7 +11,6 @@ import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
 import { identify, taskName } from "../streams.ts";
 import { SqliteProducers } from "./producers.ts";
 
-export type TopicRead = { from: number; batches: { from: number; count: number; batch: string }[]; next: number; head: number };
 export type TopicStats = { base: number; head: number; rows: number };
 
 /** While a task trails the log, the partition rings again: soon after the first doorbell, then less and less often. */
@@ -52,7 +51,7 @@ export class Topic extends DurableObject<Env> {
     return this.#answer(outcome, this.#rowsWritten(producers) - before);
   }
 
-  read(offset: number, maxBytes: number): Answer<TopicRead> {
+  read(offset: number, maxBytes: number): Answer<LogRead> {
     return this.#answer(this.#opened().log.read(offset, Math.min(maxBytes, MAX_READ_BYTES)));
   }
 

@@ -1,16 +1,15 @@
-import { Journal } from "../../core/journal/journal.ts";
-import type { JournalStorage } from "../../core/journal/port.ts";
-import { type RecordBatch, sliceBatch } from "../../core/streams/batch.ts";
-import { recordsFrom } from "../../core/streams/log.ts";
-import type { Cell, PageStorage } from "../../core/streams/pages.ts";
-import { type MappedRange, mapRange, type ScoreModel } from "../../core/streams/stateless.ts";
-import { checkpointDue, type TaskEntry, TaskMachine, type TaskMeta } from "../../core/streams/task.ts";
-import type { Topology } from "../../core/streams/topology.ts";
-import { SkerryError } from "../../core/wire/errors.ts";
-import type { TopicRead } from "../topic/topic.ts";
+import { Journal } from "../journal/journal.ts";
+import type { JournalStorage } from "../journal/port.ts";
+import { SkerryError } from "../wire/errors.ts";
+import { type RecordBatch, sliceBatch } from "./batch.ts";
+import { type LogRead, recordsFrom } from "./log.ts";
+import type { Cell, PageStorage } from "./pages.ts";
+import { type MappedRange, mapRange, type ScoreModel } from "./stateless.ts";
+import { checkpointDue, type TaskEntry, TaskMachine, type TaskMeta } from "./task.ts";
+import type { Topology } from "./topology.ts";
 
 /** Reads the log of a source partition; of the task's own partition number. */
-export type ReadLog = (topic: string, generation: number, offset: number, maxBytes: number) => Promise<TopicRead>;
+export type ReadLog = (topic: string, generation: number, offset: number, maxBytes: number) => Promise<LogRead>;
 export type Ports = { readLog: ReadLog; score: ScoreModel; now: () => number };
 
 const PULL_BYTES = 512 * 1024;

@@ -1,0 +1,193 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Journal } from "../journal/journal.ts";
+import { MemoryJournalStorage } from "../journal/memory.ts";
+import { count, sum } from "./aggregators.ts";
+import { encodeBatch, type RecordBatch } from "./batch.ts";
+import { type Ports, TaskEngine } from "./engine.ts";
+import { PartitionLog } from "./log.ts";
+import { mapRange } from "./stateless.ts";
+import type { Output } from "./task.ts";
+import { topology } from "./topology.ts";
+import { tumbling } from "./windows.ts";
+
+type Sale = { shop: string; price: number };
+
+const sales = topology("sales", { version: 1, partitions: 1 }, (t) => {
+  const stream = t.stream<Sale>("sales");
+  stream
+    .filter(({ price }) => {
+      if (price === 13) throw new Error("unlucky");
+      return price >= 0;
+    })
+    .groupByKey()
+    .windowedBy(tumbling({ size: 10, grace: 15, retention: 10_000 }))
+    .aggregate("takings", { n: count(), total: sum("price") })
+    .toStream({ every: 5 })
+    .to("takings-changes");
+  stream.filter(({ price }) => price > 80).to("dear", { every: 3 });
+});
+
+/** A topic in memory, filled beforehand. */
+function logOf(records: { shop: string; at: number; price: number }[], batchSize: number) {
+  const log = new PartitionLog(Journal.open(new MemoryJournalStorage()), { get: () => null, put: () => {} });
+  for (let at = 0; at < records.length; at += batchSize) {
+    const some = records.slice(at, at + batchSize);
+    log.append({ count: some.length, maxTime: 0, batch: encodeBatch(columns(some)) }, null);
+  }
+  return log;
+}
+
+function columns(records: { shop: string; at: number; price: number }[]): RecordBatch {
+  return { k: records.map(({ shop }) => shop), t: records.map(({ at }) => at), v: records.map(({ shop, price }) => ({ shop, price })) };
+}
+
+const records = fc.array(
+  fc.record({ shop: fc.constantFrom("a", "b", "c"), at: fc.integer({ min: 0, max: 200 }), price: fc.integer({ min: -5, max: 100 }) }),
+  { minLength: 1, maxLength: 80 },
+);
+type Step =
+  | { kind: "deliver"; from: number; length: number }
+  | { kind: "crash" }
+  | { kind: "catchUp" }
+  | { kind: "checkpoint" }
+  | { kind: "emit" }
+  | { kind: "deliverOutputs" };
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({ kind: fc.constant("deliver" as const), from: fc.nat(80), length: fc.integer({ min: 1, max: 20 }) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom<Step>(
+        { kind: "crash" },
+        { kind: "catchUp" },
+        { kind: "checkpoint" },
+        { kind: "emit" },
+        { kind: "deliverOutputs" },
+      ),
+    },
+  ),
+  { maxLength: 40 },
+);
+
+describe("task engine", () => {
+  it("[ST30] [ST31] [ST32] ranges that come twice, out of order, overlapping or never, and crashes anywhere, change nothing", async () => {
+    await fc.assert(
+      fc.asyncProperty(records, fc.integer({ min: 1, max: 9 }), steps, async (all, batchSize, script) => {
+        const log = logOf(all, batchSize);
+        const storage = new MemoryJournalStorage();
+        let clock = 1000;
+        const ports: Ports = {
+          readLog: async (_, __, offset, maxBytes) => log.read(offset, maxBytes),
+          score: async () => [],
+          now: () => clock++,
+        };
+        let engine = new TaskEngine(storage, sales, 0, ports);
+        // What the receivers of outputs hold: the highest number a sink took, and the values.
+        const received = new Map<string, { seq: number; values: unknown[] }>();
+        const take = (outputs: readonly Output[]) => {
+          for (const output of outputs) {
+            const sink = received.get(output.sink) ?? { seq: -1, values: [] };
+            if (output.seq > sink.seq && output.kind === "topic")
+              received.set(output.sink, { seq: output.seq, values: [...sink.values, ...output.values] });
+          }
+        };
+        for (const step of script) {
+          const machine = await engine.ready();
+          switch (step.kind) {
+            case "deliver": {
+              const from = Math.min(step.from, all.length - 1);
+              const some = all.slice(from, from + step.length);
+              await engine.ingest(await mapRange(sales, { topic: "sales", partition: 0, from }, columns(some), ports.score), 1);
+              break;
+            }
+            case "crash":
+              engine = new TaskEngine(storage, sales, 0, ports);
+              break;
+            case "catchUp":
+              await engine.catchUp("sales", 1, log.head);
+              break;
+            case "checkpoint":
+              await engine.checkpoint();
+              break;
+            case "emit":
+              await engine.emit(true);
+              break;
+            case "deliverOutputs":
+              // Some are acknowledged, some only arrive: the sender will send these again.
+              take(machine.outbox);
+              for (const output of machine.outbox.slice(0, 2)) machine.delivered(output);
+              break;
+            default:
+              step satisfies never;
+          }
+        }
+        await engine.catchUp("sales", 1, log.head);
+        await engine.emit(true);
+        const machine = await engine.ready();
+        take(machine.outbox);
+
+        const calm = new TaskEngine(new MemoryJournalStorage(), sales, 0, ports);
+        await calm.catchUp("sales", 1, log.head);
+        const expected = await calm.ready();
+        const content = (from: typeof machine) =>
+          from.tables
+            .get("takings")
+            ?.query({ limit: 1e6 })
+            .map(({ revision: _, ...row }) => row);
+        expect(content(machine)).toEqual(content(expected));
+        expect(machine.tables.get("takings")?.late).toBe(expected.tables.get("takings")?.late);
+        expect(machine.poisoned.count).toBe(all.filter(({ price }) => price === 13).length);
+        expect(machine.records).toBe(all.length);
+        // Each record once, in the order of the log.
+        const dear = all.filter(({ price }) => price > 80).map(({ shop, price }) => ({ shop, price }));
+        expect(received.get("1")?.values ?? []).toEqual(dear);
+        // Conflated updates: the last one of each row is the row.
+        const last = new Map<string, unknown>();
+        for (const row of (received.get("0.0")?.values ?? []) as { key: string; window: { start: number }; value: unknown }[])
+          last.set(`${row.window.start}/${row.key}`, row.value);
+        expect(Object.fromEntries(last)).toEqual(
+          Object.fromEntries((content(machine) ?? []).map((row) => [`${row.window.start}/${row.key}`, row.value])),
+        );
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("[ST24] closes what is open by a tick, but not while the log has more", async () => {
+    const log = logOf([{ shop: "a", at: 5, price: 1 }], 1);
+    const storage = new MemoryJournalStorage();
+    const ports: Ports = { readLog: async (_, __, offset, maxBytes) => log.read(offset, maxBytes), score: async () => [], now: () => 1 };
+    let engine = new TaskEngine(storage, sales, 0, ports);
+    await engine.catchUp("sales", 1, 1);
+    log.append({ count: 1, maxTime: 0, batch: encodeBatch(columns([{ shop: "a", at: 7, price: 1 }])) }, null);
+    const heads = async () => [{ topic: "sales", generation: 1, head: log.head }];
+    expect(await engine.closeWindows(heads)).toBe(false);
+    expect(await engine.closeWindows(heads)).toBe(true);
+    engine = new TaskEngine(storage, sales, 0, ports);
+    const table = (await engine.ready()).tables.get("takings");
+    expect(table?.query({ limit: 9 })).toMatchObject([{ final: true, value: { n: 2 } }]);
+    expect(table?.streamTime).toBe(25);
+  });
+
+  it("[ST30] says that it cannot go on while the log is out of reach, and goes on when it is back", async () => {
+    const log = logOf([{ shop: "a", at: 5, price: 1 }], 1);
+    let up = false;
+    const ports: Ports = {
+      readLog: async (_, __, offset, maxBytes) => {
+        if (!up) throw new Error("down");
+        return log.read(offset, maxBytes);
+      },
+      score: async () => [],
+      now: () => 1,
+    };
+    const engine = new TaskEngine(new MemoryJournalStorage(), sales, 0, ports);
+    await expect(engine.catchUp("sales", 1, 1)).rejects.toThrow("down");
+    up = true;
+    await engine.catchUp("sales", 1, 1);
+    expect((await engine.ready()).records).toBe(1);
+  });
+});
