@@ -1,21 +1,12 @@
 import { SkerryError } from "../wire/errors.ts";
 import { type CheckpointHeader, readCheckpoint, readCheckpointHeader, writeCheckpoint } from "./checkpoint.ts";
 import { badPosition, corrupt, newerFormat } from "./errors.ts";
-import { migrate, readHead, writeHead } from "./head.ts";
+import { migrate, writeHead } from "./head.ts";
 import { deleteSegment, encodeSegment, findSegment, listSegments, type OffloadPlan, putSegment, type Segment } from "./offload.ts";
 import type { JournalStorage } from "./port.ts";
-import {
-  addTotals,
-  decodeRow,
-  encodeRows,
-  endOf,
-  type JournalEntry,
-  MIN_ROW_BYTES,
-  NOTHING,
-  type RowContent,
-  type Totals,
-} from "./rows.ts";
+import { addTotals, encodeRows, endOf, type JournalEntry, MIN_ROW_BYTES, type Totals } from "./rows.ts";
 import { checkPosition, scanRows, type WholeRow } from "./scan.ts";
+import { readState, type State } from "./state.ts";
 
 export { type CheckpointPolicy, shouldCheckpoint } from "./checkpoint.ts";
 export { decodeSegment, type OffloadPlan, planOffload, type Segment } from "./offload.ts";
@@ -39,19 +30,6 @@ export type JournalOptions = {
 
 /** Where the entry at a position is to be found. */
 export type Location = { kind: "local" } | { kind: "archived"; segment: Segment } | { kind: "trimmed"; base: number };
-
-/** What mirrors the storage in memory; replaced, never changed, so that an aborted transaction can put it back. */
-type State = {
-  /** False until the head record exists: a journal that was only ever read writes nothing. */
-  born: boolean;
-  payload: number;
-  base: number;
-  baseTotals: Totals;
-  head: number;
-  totals: Totals;
-  /** `undefined`: not looked up yet. */
-  checkpoint: CheckpointHeader | null | undefined;
-};
 
 /**
  * The one way to persist: an append-only log of entries at dense positions, with a checkpoint. SPEC.md beside this file
@@ -163,10 +141,12 @@ export class Journal {
     const { maxBytes = Number.POSITIVE_INFINITY, maxEntries = Number.POSITIVE_INFINITY } = limits;
     const entries: JournalEntry[] = [];
     let bytes = 0;
+    if (maxEntries < 1) return entries;
     for (const entry of this.replay(from)) {
       bytes += entry.bytes.length;
-      if (entries.length > 0 && (bytes > maxBytes || entries.length >= maxEntries)) break;
-      entries.push(entry);
+      if (entries.length > 0 && bytes > maxBytes) break;
+      // Stops before the next row is touched: what lies beyond a limit may be damaged.
+      if (entries.push(entry) >= maxEntries) break;
     }
     return entries;
   }
@@ -252,12 +232,12 @@ export class Journal {
   /** Drops all entries and goes on at `position`: for a replica that installs a state from elsewhere and checkpoints it. */
   resetTo(position: number): { rows: number } {
     checkPosition(position);
-    const least = this.#checkpoint()?.position ?? 0;
-    if (position < least) throw badPosition(`Cannot go on at ${position}, below the checkpoint at ${least}.`);
+    const least = Math.max(this.base, this.#checkpoint()?.position ?? 0);
+    if (position < least) throw badPosition(`Cannot go on at ${position}, below ${least}.`);
     const rows = this.#write(() => {
       this.#storage.deleteRowsFrom(0);
       this.#setStaged([], position);
-      this.#set({ born: false, base: position, head: position, baseTotals: this.#state.totals });
+      this.#set({ headWritten: false, base: position, head: position, baseTotals: this.#state.totals });
     });
     return { rows };
   }
@@ -315,9 +295,9 @@ export class Journal {
     this.#storage.transaction(() => {
       this.#storage.enlist(this.#participant);
       run();
-      if (this.#state.born) return;
+      if (this.#state.headWritten) return;
       writeHead(this.#storage, { payload: this.#state.payload, base: this.base, before: this.#state.baseTotals });
-      this.#set({ born: true });
+      this.#set({ headWritten: true });
     });
     return this.#storage.rowsWritten() - before;
   }
@@ -365,7 +345,7 @@ export class Journal {
     if (base <= this.base) return 0;
     return this.#write(() => {
       this.#storage.deleteRowsBefore(base);
-      this.#set({ born: false, base, baseTotals: row?.before ?? this.#state.totals });
+      this.#set({ headWritten: false, base, baseTotals: row?.before ?? this.#state.totals });
     });
   }
 
@@ -399,36 +379,9 @@ export class Journal {
     if (stored === payload.version) return;
     this.transaction(() => {
       for (let from = stored; from < payload.version; from++) payload.migrate?.(this, from);
-      this.#write(() => this.#set({ born: false, payload: payload.version }));
+      this.#write(() => this.#set({ headWritten: false, payload: payload.version }));
     });
   }
-}
-
-/** Reads where the log begins and ends: the head record and the last row, however long the log is. */
-function readState(storage: JournalStorage, payload: number): State {
-  const stored = readHead(storage);
-  const last = storage.lastRow();
-  if (stored === null) {
-    if (last !== null || storage.listBlobs("").length > 0) throw corrupt("The journal has lost its head record.");
-    return { born: false, payload, base: 0, baseTotals: NOTHING, head: 0, totals: NOTHING, checkpoint: undefined };
-  }
-  const state = { born: true, payload: stored.payload, base: stored.base, baseTotals: stored.before, checkpoint: undefined };
-  if (last === null) return { ...state, head: stored.base, totals: stored.before };
-  const row = decodeRow(last);
-  const head = last.last + 1;
-  const torn = row.commitEnd !== head || (row.kind === "piece" && row.parts !== last.part + 1);
-  if (torn)
-    throw corrupt(`The journal's last commit is not whole: it ends at ${head}, not at ${row.commitEnd}.`, {
-      head,
-      commitEnd: row.commitEnd,
-    });
-  if (last.first < stored.base) throw corrupt(`The journal begins at ${stored.base}, but holds a row at ${last.first}.`);
-  return { ...state, head, totals: totalsAfter(row) };
-}
-
-function totalsAfter(row: RowContent): Totals {
-  if (row.kind === "packed") return addTotals(row.before, 1, row.entries);
-  return { rows: row.before.rows + row.parts, bytes: row.before.bytes + row.length, entries: row.before.entries + 1 };
 }
 
 function insideEntry(position: number): SkerryError {

@@ -49,8 +49,8 @@ export class MemoryJournalStorage implements JournalStorage {
     const { rows } = this.#store();
     const at = lowerBound(rows, row.first, row.part);
     const old = rows[at];
-    const replaced = old !== undefined && old.first === row.first && old.part === row.part;
-    this.#splice(rows, at, replaced ? 1 : 0, [{ ...row, bytes: row.bytes.slice() }]);
+    if (old?.first === row.first && old.part === row.part) throw new SkerryError("internal", `There is a row at ${row.first} already.`);
+    this.#splice(rows, at, 0, [copyOf(row)]);
     this.#medium.written++;
   }
 

@@ -16,7 +16,7 @@ export interface JournalStorage {
   /** The same medium and the same transactions, with other rows and blobs: an object can hold several journals. */
   within(prefix: string): JournalStorage;
 
-  /** Writes one row of the log, or replaces the one with the same `first` and `part`. Does not keep `row.bytes`. */
+  /** Writes one row of the log. Throws where there is one with the same `first` and `part`. Does not keep `row.bytes`. */
   putRow(row: StoredRow): void;
   /**
    * At most `limit` rows ascending by (`first`, `part`): from the last row with `first <= from` (or else the very first
@@ -29,7 +29,7 @@ export interface JournalStorage {
   /** Deletes every row whose `first` is below the given one. */
   deleteRowsBefore(first: number): void;
 
-  /** Named blobs: the journal's own head record, chunks of the checkpoint, the index of archived segments. */
+  /** Writes or replaces a named blob: the journal's own head record, chunks of the checkpoint, the index of archived segments. */
   putBlob(key: string, bytes: Uint8Array): void;
   getBlob(key: string): Uint8Array | null;
   /** The keys that begin with `prefix`, ascending. */

@@ -12,6 +12,7 @@ const scopes = new WeakMap<DurableObjectStorage, TransactionScope>();
  *
  * A packed row costs exactly one row written: no secondary index, and no rowid beside the key. Make changes of other
  * tables that belong together with a journal's inside `journal.transaction`, which is this storage's `transactionSync`.
+ * After `deleteAll` make a new one: this one would look for its tables.
  */
 export function sqliteJournalStorage(storage: DurableObjectStorage, options: { prefix?: string } = {}): JournalStorage {
   return new SqliteJournalStorage(storage, options.prefix ?? "journal");
@@ -57,7 +58,7 @@ class SqliteJournalStorage implements JournalStorage {
 
   putRow(row: StoredRow): void {
     this.#write(
-      `INSERT OR REPLACE INTO ${this.#log} (first, part, last, checksum, bytes) VALUES (?, ?, ?, ?, ?)`,
+      `INSERT INTO ${this.#log} (first, part, last, checksum, bytes) VALUES (?, ?, ?, ?, ?)`,
       row.first,
       row.part,
       row.last,
