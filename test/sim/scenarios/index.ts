@@ -1,0 +1,15 @@
+import type { Scenario } from "../kit/index.ts";
+import { type CounterBug, counter } from "./counter.ts";
+
+/** Every scenario that must pass under any seed. */
+export const SCENARIOS: readonly Scenario[] = [counter("none")];
+
+/** Scenarios with a mistake in them, which the kit must find. */
+export const PLANTED: readonly Scenario[] = (
+  ["no-dedupe", "memory-dedupe", "torn-commit", "early-ack", "no-outbox"] satisfies Exclude<CounterBug, "none">[]
+).map((bug) => counter(bug));
+
+/** A scenario by its name, planted ones too; undefined if there is none. */
+export function findScenario(name: string): Scenario | undefined {
+  return [...SCENARIOS, ...PLANTED].find((each) => each.name === name);
+}

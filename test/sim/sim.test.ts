@@ -1,0 +1,34 @@
+import { describe, expect, it } from "vitest";
+import { runSeed, runSeeds, SimFailure } from "./kit/index.ts";
+import { PINNED } from "./pinned.ts";
+import { findScenario, PLANTED, SCENARIOS } from "./scenarios/index.ts";
+
+describe("scenarios", () => {
+  it.each(SCENARIOS)("$name passes under its pinned seeds and 200 more", { timeout: 60_000 }, async (scenario) => {
+    const { seeds, events } = await runSeeds(scenario, { count: 200, pinned: PINNED[scenario.name] ?? [] });
+    expect(seeds).toBe(200 + (PINNED[scenario.name]?.length ?? 0));
+    expect(events).toBeGreaterThan(seeds);
+  });
+
+  it.each(PLANTED)("the mistake in $name is found within 50 seeds, and its seed replays it", async (scenario) => {
+    const failure = await runSeeds(scenario, { count: 50 }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(SimFailure);
+    const { seed, message, trace } = failure as SimFailure;
+    expect(message).toContain(`npm run sim -- --scenario ${scenario.name} --seed ${seed}`);
+    const again = await runSeed(scenario, seed).catch((error: unknown) => error);
+    expect((again as SimFailure).message).toBe(message);
+    expect((again as SimFailure).trace).toEqual(trace);
+  });
+
+  it.each(SCENARIOS)("$name takes the same course under the same seed, another under another", async (scenario) => {
+    const [one, same, other] = [await runSeed(scenario, 11), await runSeed(scenario, 11), await runSeed(scenario, 12)];
+    expect(same).toEqual(one);
+    expect(other.digest).not.toBe(one.digest);
+  });
+
+  it("pinned seeds belong to scenarios that exist", () => {
+    for (const name of Object.keys(PINNED)) expect(findScenario(name)?.name).toBe(name);
+    const names = [...SCENARIOS, ...PLANTED].map((each) => each.name);
+    expect(new Set(names).size).toBe(names.length);
+  });
+});
