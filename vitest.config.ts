@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { buildWorker } from "./scripts/lib/build-workers.ts";
@@ -22,12 +21,8 @@ const wasmModules = {
 
 /** `skerry-models` as the in-runtime tests see it: the script as it is deployed, bound as a service. */
 async function modelsWorker() {
-  const shared = { name: "skerry-models", compatibilityDate: COMPATIBILITY_DATE };
-  if (!existsSync("workers/models/index.ts")) {
-    return { ...shared, modules: true as const, script: "export default { fetch: () => new Response(null, { status: 503 }) };" };
-  }
-  const { modules, dir } = await buildWorker("models");
-  return { ...shared, modules, modulesRoot: dir };
+  const { script, modules, dir } = await buildWorker("models");
+  return { name: script, compatibilityDate: COMPATIBILITY_DATE, modules, modulesRoot: dir };
 }
 
 const sequential = {

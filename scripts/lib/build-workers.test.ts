@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { buildWorker } from "./build-workers.ts";
+import { buildWorker, inputsOfBuild } from "./build-workers.ts";
 
 it("builds the Worker once and uses it again while nothing it was made of changes", async () => {
   const first = await buildWorker("main");
@@ -10,4 +10,18 @@ it("builds the Worker once and uses it again while nothing it was made of change
   const second = await buildWorker("main");
   expect(second.dir).toBe(first.dir);
   expect(performance.now() - started).toBeLessThan(500);
+});
+
+it("knows every file that a Worker is made of, modules that are no code included", async () => {
+  await buildWorker("models");
+  const inputs = inputsOfBuild("models");
+  expect(Object.keys(inputs)).toEqual(
+    expect.arrayContaining([
+      "workers/models/index.ts",
+      "core/wire/errors.ts",
+      "wasm/artifacts/skerry_inference.wasm",
+      "workers/models/wrangler.toml",
+    ]),
+  );
+  expect(Object.entries(inputs).filter(([, hash]) => hash === "absent")).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { DIST, fileHash, ROOT, sha256 } from "./paths.ts";
@@ -16,6 +16,9 @@ export type WorkerKey = keyof typeof WORKERS;
 export type BuiltWorker = { key: WorkerKey; script: string; config: string; dir: string; modules: BuiltModule[] };
 /** A module's file; `contents` where it exists only in memory. */
 export type BuiltModule = { type: "ESModule" | "CompiledWasm" | "Data" | "Text"; path: string; contents?: string };
+
+/** What a build was made of: paths from the root, with their hashes. */
+export const inputsOfBuild = (key: WorkerKey): Record<string, string> => readStamp(join(DIST, `workers/${key}.json`))?.inputs ?? {};
 
 /** What the last build read and where its output lies; a build whose inputs are unchanged is used again. */
 type Stamp = { dir: string; inputs: Record<string, string> };
@@ -37,7 +40,6 @@ const MODULE_TYPES: Record<string, BuiltModule["type"]> = {
  * @throws with wrangler's own message when the source does not build.
  */
 export async function buildWorker(key: WorkerKey): Promise<BuiltWorker> {
-  if (key === "models" && !existsSync(join(ROOT, "workers/models/index.ts"))) return absent(key);
   const stampFile = join(DIST, `workers/${key}.json`);
   const stamp = readStamp(stampFile);
   const fresh = stamp !== null && existsSync(join(ROOT, stamp.dir, "index.js")) && isCurrent(stamp);
@@ -90,6 +92,7 @@ async function run(key: WorkerKey, stampFile: string): Promise<string> {
     if (!existsSync(join(ROOT, dir))) renameSync(work, join(ROOT, dir));
     writeFileSync(`${work}.json`, JSON.stringify({ dir, inputs } satisfies Stamp));
     renameSync(`${work}.json`, stampFile);
+    prune(key, dir);
     return dir;
   } catch (error) {
     const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
@@ -103,11 +106,31 @@ async function run(key: WorkerKey, stampFile: string): Promise<string> {
 /** Every file that the bundle was made of, by wrangler's own account, with its hash; and the files that steer the build. */
 function inputsOf(key: WorkerKey, metafile: string): Record<string, string> {
   const { inputs } = JSON.parse(readFileSync(metafile, "utf8")) as { inputs: Record<string, unknown> };
-  const listed = Object.keys(inputs)
-    .map((path) => path.replace(/^[a-z-]+:/, ""))
-    .map((path) => relative(ROOT, path.startsWith("/") ? path : join(ROOT, path)));
-  const steering = [WORKERS[key].config, "package-lock.json", "tsconfig.base.json"];
-  return Object.fromEntries([...new Set([...listed, ...steering])].sort().map((path) => [path, fileHash(join(ROOT, path))]));
+  // Paths are relative to the configuration's folder; what has a namespace was made up by wrangler, not read.
+  const base = join(ROOT, dirname(WORKERS[key].config));
+  const sources = Object.keys(inputs)
+    .filter((path) => !/^[a-z-]+:/.test(path))
+    .map((path) => resolve(base, path));
+  const steering = [WORKERS[key].config, "package-lock.json", "tsconfig.base.json"].map((path) => join(ROOT, path));
+  const paths = new Set([...sources, ...sources.flatMap(modulesOf), ...steering]);
+  return Object.fromEntries([...paths].sort().map((path) => [relative(ROOT, path), fileHash(path)]));
+}
+
+/** The modules other than code that a source imports: wrangler uploads them beside the bundle and leaves them out of its account. */
+function modulesOf(source: string): string[] {
+  if (!/\.[cm]?[jt]sx?$/.test(source) || source.includes("/node_modules/") || !existsSync(source)) return [];
+  const imports = readFileSync(source, "utf8").matchAll(/from\s+"(\.{1,2}\/[^"]+\.(?:wasm|bin|txt|html|sql))"/g);
+  return [...imports].map(([, path]) => resolve(dirname(source), path!));
+}
+
+/** Removes this Worker's builds of more than an hour ago; younger ones may belong to a server that is just starting. */
+function prune(key: WorkerKey, keep: string): void {
+  for (const name of readdirSync(join(DIST, "workers"))) {
+    const path = join(DIST, "workers", name);
+    if (!new RegExp(`^\\.?${key}-`).test(name) || relative(ROOT, path) === keep) continue;
+    if (Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()) > 3_600_000)
+      rmSync(path, { recursive: true, force: true });
+  }
 }
 
 const files = (dir: string): string[] =>
@@ -125,12 +148,4 @@ function describe(key: WorkerKey, dir: string): BuiltWorker {
     dir: absolute,
     modules: names.map((name) => ({ type: MODULE_TYPES[extension(name)]!, path: join(absolute, name) })),
   };
-}
-
-/** Stands in for a script that is not written yet. */
-function absent(key: WorkerKey): BuiltWorker {
-  const dir = join(DIST, `workers/${key}-absent`);
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(join(dir, "index.js"), "export default { fetch: () => new Response(null, { status: 503 }) };\n");
-  return describe(key, relative(ROOT, dir));
 }

@@ -37,5 +37,6 @@ function summaryOf(path: string): string {
     .map((line) => line.replace(/^\s*(\/\/|\/?\*+\/?)\s?/, ""))
     .join(" ")
     .trim();
-  return (/^.*?[.:](?=\s|$)/.exec(text)?.[0] ?? text).slice(0, 110);
+  const said = text.replace(/^`[^`]*`:\s*/, "");
+  return (/^.*?\.(?=\s|$)/.exec(said)?.[0] ?? said).slice(0, 110);
 }
