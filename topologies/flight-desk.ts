@@ -1,13 +1,10 @@
 import { count, fold, max, mean, share } from "../core/streams/aggregators.ts";
 import { type RowOf, type Topology, topology } from "../core/streams/topology.ts";
 import { tumbling, unlimited } from "../core/streams/windows.ts";
-import { FLIGHT_FEATURES, writeFeatures } from "./flight-features.ts";
+import { FLIGHT_FEATURES, UNUSUAL_SCORE, writeFeatures } from "./flight-features.ts";
 
 /** A record of the topic `flights`: event time in Unix ms, delay in minutes, distance in miles. */
 export type Flight = { id: string; date: number; delay: number; distance: number; origin: string; destination: string };
-
-/** Scores above this are unusual: about one flight in a hundred of those the model was trained on. */
-export const UNUSUAL_SCORE = 0.6;
 
 type Delays = { count: number; mean: number | null; max: number | null; delayed: number };
 type DelayChange = { airport: string; hour: number; count: number; mean: number };
@@ -48,7 +45,7 @@ export const flightDesk: Topology = topology("flight-desk", { version: 1, partit
       features: writeFeatures,
       apply: (flight, score) => ({ ...flight, score }),
     })
-    .filter((flight) => flight.score > UNUSUAL_SCORE)
+    .filter((flight) => flight.score >= UNUSUAL_SCORE)
     .to("unusual", { partitions: 1, key: "/origin", timestamp: "/date" });
 });
 

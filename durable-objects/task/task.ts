@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import type { ModelsService } from "../../core/inference/port.ts";
 import { TaskEngine } from "../../core/streams/engine.ts";
 import type { MappedRange, ScoreModel } from "../../core/streams/stateless.ts";
 import { checkQuery, type TableQuery } from "../../core/streams/table.ts";
@@ -159,9 +160,7 @@ export class Task extends DurableObject<Env> {
     // An object of an older version must not go on under the new code: its state means something else.
     if (taskName(me.scope, topology, this.#partition()) !== me.name)
       throw new SkerryError("topology_not_found", `"${me.name}" belongs to a version that is no longer deployed.`);
-    const models = this.env.MODELS as unknown as {
-      score(model: string, rows: Float32Array, n: number): Promise<{ scores: ArrayLike<number> }>;
-    };
+    const models = this.env.MODELS as unknown as ModelsService;
     const score: ScoreModel = async (model, rows, n) => (await models.score(model, rows, n)).scores;
     const engine = new TaskEngine(this.#storage, topology, this.#partition(), {
       readLog: async (topic, generation, offset, maxBytes) =>

@@ -1,3 +1,4 @@
+import type { ModelsService } from "../../core/inference/port.ts";
 import { decodeBatch, type RecordBatch } from "../../core/streams/batch.ts";
 import { recordsFrom } from "../../core/streams/log.ts";
 import { checkRing, type Ring } from "../../core/streams/ring.ts";
@@ -107,7 +108,7 @@ async function load(range: Range, env: Env, scope: Scope): Promise<RecordBatch> 
 
 async function deliver(topology: Topology, range: Range, records: RecordBatch, env: Env, scope: Scope): Promise<number> {
   const { topic, partition, from, generation } = range.ring;
-  const models = env.MODELS as unknown as { score(model: string, rows: Float32Array, n: number): Promise<{ scores: ArrayLike<number> }> };
+  const models = env.MODELS as unknown as ModelsService;
   const score: ScoreModel = async (model, rows, n) => (await models.score(model, rows, n)).scores;
   const mapped = await mapRange(topology, { topic, partition, from }, records, score);
   const answer = await env.TASK.getByName(taskName(scope, topology, partition)).apply(mapped, generation);
