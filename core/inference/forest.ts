@@ -10,6 +10,9 @@ const HEADER_BYTES = 32;
 /** What the artifact says of itself; the rest of its metadata is for people. */
 export type ForestMetadata = { name: string; features: string[] } & Record<string, unknown>;
 
+/** What the instance holds for one forest: its handle, and two buffers through which `windowRows` rows pass at a time. */
+type Loaded = { handle: number; rowsAt: number; scoresAt: number; windowRows: number };
+
 /**
  * An isolation forest loaded into one Wasm instance. Scores are `-score_samples` of scikit-learn to 1e-6.
  *
@@ -18,17 +21,18 @@ export type ForestMetadata = { name: string; features: string[] } & Record<strin
  * const scores = forest.score(new Float32Array([12, 405, 7.5, 0.15]), 1);
  */
 export class Forest {
-  private constructor(
-    private readonly exports: InferenceExports,
-    private readonly handle: number,
-    /** Two buffers in linear memory: rows in, scores out, for `windowRows` rows at a time. */
-    private readonly rowsAt: number,
-    private readonly scoresAt: number,
-    private readonly windowRows: number,
-    readonly metadata: ForestMetadata,
-    /** Scores from here up are unusual. */
-    readonly threshold: number,
-  ) {}
+  readonly metadata: ForestMetadata;
+  /** Scores from here up are unusual. */
+  readonly threshold: number;
+  private readonly exports: InferenceExports;
+  private readonly loaded: Loaded;
+
+  private constructor(exports: InferenceExports, loaded: Loaded, metadata: ForestMetadata, threshold: number) {
+    this.exports = exports;
+    this.loaded = loaded;
+    this.metadata = metadata;
+    this.threshold = threshold;
+  }
 
   /** Copies, checks and loads an artifact. Throws `bad_model` with the reason, `too_large`, or `misconfigured` for a foreign module. */
   static load(exports: InferenceExports, artifact: Uint8Array): Forest {
@@ -56,7 +60,7 @@ export class Forest {
       const windowRows = Math.max(1, Math.floor(WINDOW_BYTES / 4 / features));
       rowsAt = allocate(exports, windowRows * features * 4);
       const scoresAt = allocate(exports, windowRows * 4);
-      return new Forest(exports, handle, rowsAt, scoresAt, windowRows, metadata, thresholdOf(artifact));
+      return new Forest(exports, { handle, rowsAt, scoresAt, windowRows }, metadata, thresholdOf(artifact));
     } catch (error) {
       if (rowsAt !== 0) exports.buffer_free(rowsAt);
       exports.forest_free(handle);
@@ -88,22 +92,24 @@ export class Forest {
         "bad_request",
         `${n} rows of ${d} features (${this.features.join(", ")}) have ${n * d} values, but ${rows.length} came.`,
       );
+    const { exports } = this;
+    const { handle, rowsAt, scoresAt, windowRows } = this.loaded;
     const scores = new Float32Array(n);
-    for (let from = 0; from < n; from += this.windowRows) {
-      const count = Math.min(this.windowRows, n - from);
-      new Float32Array(this.exports.memory.buffer, this.rowsAt, count * d).set(rows.subarray(from * d, (from + count) * d));
-      const code = this.exports.forest_score(this.handle, this.rowsAt, count, d, this.scoresAt);
+    for (let from = 0; from < n; from += windowRows) {
+      const count = Math.min(windowRows, n - from);
+      new Float32Array(exports.memory.buffer, rowsAt, count * d).set(rows.subarray(from * d, (from + count) * d));
+      const code = exports.forest_score(handle, rowsAt, count, d, scoresAt);
       if (code !== 0) throw new SkerryError("internal", `The model refused to score: ${reasonOf(code)}.`);
-      scores.set(new Float32Array(this.exports.memory.buffer, this.scoresAt, count), from);
+      scores.set(new Float32Array(exports.memory.buffer, scoresAt, count), from);
     }
     return scores;
   }
 
   /** Gives the instance's memory back to other models. The forest is of no use afterwards. */
   free(): void {
-    this.exports.forest_free(this.handle);
-    this.exports.buffer_free(this.rowsAt);
-    this.exports.buffer_free(this.scoresAt);
+    this.exports.forest_free(this.loaded.handle);
+    this.exports.buffer_free(this.loaded.rowsAt);
+    this.exports.buffer_free(this.loaded.scoresAt);
   }
 }
 

@@ -15,10 +15,13 @@ export class ModelHost {
   private forest: Forest | null = null;
   private trapCount = 0;
 
-  constructor(
-    private readonly instantiate: () => InferenceExports,
-    private readonly artifact: Uint8Array,
-  ) {}
+  private readonly instantiate: () => InferenceExports;
+  private readonly artifact: Uint8Array;
+
+  constructor(instantiate: () => InferenceExports, artifact: Uint8Array) {
+    this.instantiate = instantiate;
+    this.artifact = artifact;
+  }
 
   /** Traps since the start, for metrics. */
   get traps(): number {
