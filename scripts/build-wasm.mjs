@@ -1,5 +1,6 @@
 // Rust to Wasm. `node scripts/build-wasm.mjs` writes wasm/artifacts/skerry_inference.wasm and the stamp beside it;
 // `--check` rebuilds elsewhere and compares: the bytes where the stamp's own toolchain is at hand, else the hash of the source.
+// `--check --no-rebuild` compares hashes only and needs no Rust; the tests run it, so that no artifact goes stale unnoticed.
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -60,10 +61,14 @@ try {
 }
 
 function main(args) {
-  const unknown = args.filter((arg) => arg !== "--check");
-  if (unknown.length > 0) throw new Refusal(`Unknown option ${unknown.join(" ")}. Use: npm run build:wasm [-- --check]`);
-  if (args.includes("--check")) check();
-  else build();
+  const [check, noRebuild] = ["--check", "--no-rebuild"].map((option) => args.includes(option));
+  const unknown = args.filter((arg) => arg !== "--check" && arg !== "--no-rebuild");
+  if (unknown.length > 0 || (noRebuild && !check))
+    throw new Refusal(`Options not understood: ${args.join(" ")}. Use: npm run build:wasm [-- --check [--no-rebuild]]`);
+  if (!check) return build();
+  const stamp = checkHashes();
+  if (noRebuild) console.log("ok: the artifact and the source are the ones of the stamp. Nothing was rebuilt.");
+  else rebuild(stamp);
 }
 
 function build() {
@@ -83,12 +88,18 @@ function build() {
   console.log(`${relative(ROOT, ARTIFACT)}: ${bytes.length} bytes, by ${toolchain.version} (${toolchain.kind})`);
 }
 
-function check() {
+/** The part of the check that needs no toolchain: the stamp describes this artifact and this source. */
+function checkHashes() {
   if (!existsSync(ARTIFACT) || !existsSync(STAMP)) throw new Refusal("There is no artifact to check. Run: npm run build:wasm");
   const stamp = JSON.parse(readFileSync(STAMP, "utf8"));
-  const committed = readFileSync(ARTIFACT);
-  if (sha256(committed) !== stamp.wasm) throw new Refusal("The artifact is not the one its stamp describes. Run: npm run build:wasm");
+  if (sha256(readFileSync(ARTIFACT)) !== stamp.wasm)
+    throw new Refusal("The artifact is not the one its stamp describes. Run: npm run build:wasm");
   if (sourceHash() !== stamp.source) throw new Refusal("The Rust source changed after the artifact was built. Run: npm run build:wasm");
+  inspect(readFileSync(ARTIFACT));
+  return stamp;
+}
+
+function rebuild(stamp) {
   const toolchain = findToolchain(stamp.toolchain);
   if (toolchain?.version !== stamp.toolchain || toolchain?.kind !== stamp.kind || binaryenVersion() !== stamp.binaryen) {
     const found = toolchain ? `found ${toolchain.version} (${toolchain.kind})` : "found none";
@@ -97,7 +108,7 @@ function check() {
     return;
   }
   const bytes = compileFresh(toolchain);
-  if (!bytes.equals(committed)) {
+  if (!bytes.equals(readFileSync(ARTIFACT))) {
     throw new Refusal(`A rebuild with ${stamp.toolchain} gives other bytes (${sha256(bytes)}) than the artifact (${stamp.wasm}).`);
   }
   console.log(
@@ -202,7 +213,9 @@ function debianWeb() {
   if (!existsSync(rustc) || !existsSync("/usr/bin/cargo") || !existsSync(source) || !linker) return undefined;
   const toolchain = describe("debian build-std", rustc, "/usr/bin/cargo");
   if (!toolchain) return undefined;
-  toolchain.args = ["-Zbuild-std=std,panic_abort"];
+  // What std itself depends on comes with its source; the network is not needed.
+  const vendor = ["source.crates-io.replace-with='vendor'", `source.vendor.directory='${source}/vendor'`];
+  toolchain.args = ["-Zbuild-std=std,panic_abort", ...vendor.flatMap((setting) => ["--config", setting])];
   toolchain.env = { RUSTC_BOOTSTRAP: "1", CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: linker };
   return toolchain;
 }

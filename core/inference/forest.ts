@@ -45,13 +45,9 @@ export class Forest {
     if (artifact.byteLength > MAX_ARTIFACT_BYTES)
       throw new SkerryError("too_large", `The model artifact has ${artifact.byteLength} bytes; at most ${MAX_ARTIFACT_BYTES} are allowed.`);
     const at = allocate(exports, artifact.byteLength);
-    let handle: number;
-    try {
-      new Uint8Array(exports.memory.buffer, at, artifact.byteLength).set(artifact);
-      handle = exports.forest_load(at, artifact.byteLength);
-    } finally {
-      exports.buffer_free(at);
-    }
+    new Uint8Array(exports.memory.buffer, at, artifact.byteLength).set(artifact);
+    const handle = exports.forest_load(at, artifact.byteLength);
+    exports.buffer_free(at);
     if (handle < 0) throw new SkerryError("bad_model", `The model artifact was refused: ${reasonOf(handle)}.`);
     let rowsAt = 0;
     try {
