@@ -9,14 +9,18 @@ import { consumersOf } from "../../topologies/index.ts";
 import { Alarms } from "../shared/alarms.ts";
 import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
 import { identify, taskName } from "../streams.ts";
+import { ARCHIVE, Archive } from "./archive.ts";
 import { SqliteProducers } from "./producers.ts";
 
+/** `base`: the first offset held in the object; earlier ones are read from the archive. */
 export type TopicStats = { base: number; head: number; rows: number };
 
 /** While a task trails the log, the partition rings again: soon after the first doorbell, then less and less often. */
 const RING_FIRST = 3_000;
 const RING_MAX = 60_000;
 const MAX_READ_BYTES = 4_000_000;
+
+type Open = { log: PartitionLog; journal: Journal; producers: SqliteProducers; archive: Archive };
 
 /**
  * One partition of a topic: an ordered log. Appends are synchronous from the check of the producer to the commit, and
@@ -25,7 +29,7 @@ const MAX_READ_BYTES = 4_000_000;
 export class Topic extends DurableObject<Env> {
   readonly #alarms: Alarms;
   readonly #storage: ReturnType<typeof sqliteJournalStorage>;
-  #open: { log: PartitionLog; producers: SqliteProducers } | null = null;
+  #open: Open | null = null;
   #rings: Ring[] = [];
   #ringing = false;
   #patience = RING_FIRST;
@@ -38,7 +42,7 @@ export class Topic extends DurableObject<Env> {
 
   /** @returns the offsets given, once they are durable */
   append(batch: SubBatch, producer: Producer | null, traceparent: string | null): Answer<AppendOutcome> {
-    const { log, producers } = this.#opened();
+    const { log, journal, producers } = this.#opened();
     const before = this.#rowsWritten(producers);
     let outcome: AppendOutcome;
     try {
@@ -48,11 +52,23 @@ export class Topic extends DurableObject<Env> {
       throw thrown;
     }
     if (outcome.appended && batch.count > 0) this.#ring(batch, outcome, traceparent);
+    if (journal.costSinceCheckpoint().bytes > ARCHIVE.above && this.#alarms.at("offload") === null)
+      this.#alarms.schedule("offload", Date.now());
     return this.#answer(outcome, this.#rowsWritten(producers) - before);
   }
 
-  read(offset: number, maxBytes: number): Answer<LogRead> {
-    return this.#answer(this.#opened().log.read(offset, Math.min(maxBytes, MAX_READ_BYTES)));
+  async read(offset: number, maxBytes: number): Promise<Answer<LogRead>> {
+    const { log, archive } = this.#opened();
+    const limit = Math.min(maxBytes, MAX_READ_BYTES);
+    return this.#answer(await archive.read(log.head, offset, limit, () => log.read(offset, limit)));
+  }
+
+  /** Moves old records to R2, oldest first, until about `keep` bytes remain here. */
+  async offload(limits = ARCHIVE): Promise<Answer<{ segments: number }>> {
+    const { journal, archive, producers } = this.#opened();
+    const before = this.#rowsWritten(producers);
+    const segments = await archive.offload(journal, limits);
+    return this.#answer({ segments }, this.#rowsWritten(producers) - before);
   }
 
   stats(): Answer<TopicStats> {
@@ -62,6 +78,8 @@ export class Topic extends DurableObject<Env> {
 
   /** Deletes the partition for good; what still holds its old metadata is told so. */
   async erase(): Promise<Answer<null>> {
+    const { journal, archive } = this.#opened();
+    await archive.erase(journal);
     await this.ctx.storage.deleteAll();
     this.#alarms.forget();
     this.#open = null;
@@ -72,6 +90,7 @@ export class Topic extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     await this.#alarms.fire(Date.now(), async (name) => {
       if (name === "ring") await this.#ringAgain();
+      if (name === "offload") await this.offload();
     });
   }
 
@@ -84,12 +103,18 @@ export class Topic extends DurableObject<Env> {
     return this.#storage.rowsWritten() + producers.rowsWritten;
   }
 
-  #opened(): { log: PartitionLog; producers: SqliteProducers } {
+  #opened(): Open {
     if (this.#open !== null) return this.#open;
     if (this.ctx.storage.kv.get(ERASED))
       throw new SkerryError("stale_metadata", "This topic was deleted; look it up again.", { retryAfter: 1 });
     const producers = new SqliteProducers(this.ctx.storage.sql);
-    this.#open = { log: new PartitionLog(Journal.open(this.#storage), producers), producers };
+    const journal = Journal.open(this.#storage);
+    this.#open = {
+      log: new PartitionLog(journal, producers),
+      journal,
+      producers,
+      archive: new Archive(this.env.ARCHIVE, identify(this.ctx).name),
+    };
     return this.#open;
   }
 

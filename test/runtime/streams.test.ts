@@ -173,6 +173,30 @@ describe("the thread in workerd", () => {
     expect(await again.next((frame) => frame.type === "error")).toMatchObject({ code: "bad_frame" });
   });
 
+  it("[ST1] records keep their offsets in the archive, for readers and for a task that replays", async () => {
+    expect((await call("/v1/topics/old", { method: "PUT", body: "{}" })).status).toBe(201);
+    const all = Array.from({ length: 60 }, (_, i) => ({ n: i, filler: "x".repeat(500) }));
+    for (let at = 0; at < 60; at += 10) await call("/v1/stream/old", { method: "POST", body: JSON.stringify(all.slice(at, at + 10)) });
+    const stub = env.TOPIC.getByName("v1/main/global/streams/topic/old/g1/0");
+    const moved = (await stub.offload({ above: 0, keep: 12_000, segment: 8_000 })).value.segments;
+    expect(moved).toBeGreaterThan(1);
+    await evictDurableObject(stub);
+    expect((await stub.stats()).value).toMatchObject({ head: 60 });
+    expect((await stub.stats()).value.base).toBeGreaterThan(10);
+    const read: unknown[] = [];
+    for (let offset = "-1"; ; ) {
+      const answered = await call(`/v1/stream/old?offset=${offset}`);
+      read.push(...((await answered.json()) as unknown[]));
+      offset = answered.headers.get("stream-next-offset") as string;
+      if (answered.headers.get("stream-up-to-date") === "true") break;
+    }
+    expect(read).toEqual(all);
+    const listed = await env.ARCHIVE.list({ prefix: "v1/main/global/streams/topic/old/" });
+    expect(listed.objects).toHaveLength(moved);
+    expect((await call("/v1/topics/old", { method: "DELETE" })).status).toBe(204);
+    expect((await env.ARCHIVE.list({ prefix: "v1/main/global/streams/topic/old/" })).objects).toHaveLength(0);
+  });
+
   it("deleting a topic ends its records for good: a new one of the name begins at 0", async () => {
     const put = () => call("/v1/topics/passing", { method: "PUT", body: "{}" });
     expect((await put()).status).toBe(201);
