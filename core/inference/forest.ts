@@ -77,7 +77,7 @@ export class Forest {
     return this.exports.memory.buffer.byteLength;
   }
 
-  /** One score for each of `n` rows, row-major in `rows`. Throws `bad_request` for a wrong shape and `too_large` beyond {@link MAX_ROWS}. */
+  /** One score for each of `n` rows, row-major in `rows`. Throws `bad_request` for a wrong shape and `too_large` beyond {@link MAX_ROWS}; anything else thrown is a trap. */
   score(rows: Float32Array, n: number): Float32Array<ArrayBuffer> {
     const d = this.features.length;
     if (!Number.isInteger(n) || n < 0)
@@ -95,7 +95,8 @@ export class Forest {
       const count = Math.min(windowRows, n - from);
       new Float32Array(exports.memory.buffer, rowsAt, count * d).set(rows.subarray(from * d, (from + count) * d));
       const code = exports.forest_score(handle, rowsAt, count, d, scoresAt);
-      if (code !== 0) throw new SkerryError("internal", `The model refused to score: ${reasonOf(code)}.`);
+      // All arguments are right by now, so the instance has lost its mind: as bad as a trap, and no error of the caller's.
+      if (code !== 0) throw new Error(`The instance is damaged: ${reasonOf(code)}.`);
       scores.set(new Float32Array(exports.memory.buffer, scoresAt, count), from);
     }
     return scores;

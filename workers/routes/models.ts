@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import { z } from "zod";
 import { ERRORS, type ErrorCode } from "../../core/wire/errors.ts";
 import { allows } from "../../core/wire/grant.ts";
+import { checkName } from "../../core/wire/names.ts";
 import type { AppEnv } from "../env.ts";
 import { authorize, forwardHeaders } from "../middleware/auth.ts";
 import { limitBody } from "../middleware/limits.ts";
@@ -105,7 +106,11 @@ function serve(app: OpenAPIHono<AppEnv>, page: Page, handler: Handler): void {
 
 /** The errors of the protocol's own shape, by status. */
 function kserveErrors(ofModel: boolean, codes: ErrorCode[]) {
-  const all: ErrorCode[] = [...codes, ...(ofModel ? (["token_missing", "forbidden", "model_not_found"] as const) : []), "unavailable"];
+  const all: ErrorCode[] = [
+    ...codes,
+    ...(ofModel ? (["bad_name", "token_missing", "forbidden", "model_not_found"] as const) : []),
+    "unavailable",
+  ];
   const responses: Record<number, { description: string; content: { "application/json": { schema: typeof KServeError } } }> = {};
   for (const code of all) {
     const { status, title } = ERRORS[code];
@@ -117,16 +122,20 @@ function kserveErrors(ofModel: boolean, codes: ErrorCode[]) {
 
 const forwardAllowed: Handler = (c) => {
   // A grant names the model, whichever of its versions is asked for.
-  const [name = ""] = (c.req.param("name") ?? "").split("@");
+  const [name = ""] = checkName("model", c.req.param("name") ?? "").split("@");
+  const version = c.req.param("version");
+  if (version !== undefined) checkName("version", version);
   authorize(c, "models", name, "read");
   return forward(c);
 };
 
-/** Passes the request on without credentials, its path as it came. */
+/** Passes the request on without credentials, its path as it came. HEAD asks as GET does; hono drops the body of the answer. */
 function forward(c: Context<AppEnv>): Promise<Response> {
   const { pathname } = new URL(c.req.url);
   const { method, body } = c.req.raw;
-  return c.env.MODELS.fetch(new Request(`http://skerry-models${pathname}`, { method, headers: forwardHeaders(c), body }));
+  return c.env.MODELS.fetch(
+    new Request(`http://skerry-models${pathname}`, { method: method === "HEAD" ? "GET" : method, headers: forwardHeaders(c), body }),
+  );
 }
 
 /** OpenAPI writes `{name}` where hono writes `:name`. */
