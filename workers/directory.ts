@@ -1,5 +1,13 @@
 import type { Answer } from "../core/wire/answer.ts";
-import { DIRECTORY_SHARDS, type DirectoryPort, directoryShard, type Page, type RoomMeta, type TopicMeta } from "../core/wire/directory.ts";
+import {
+  DIRECTORY_SHARDS,
+  type DirectoryPort,
+  directoryShard,
+  mergePage,
+  type Page,
+  type RoomMeta,
+  type TopicMeta,
+} from "../core/wire/directory.ts";
 import { SkerryError } from "../core/wire/errors.ts";
 import { objectName, type Scope } from "../core/wire/names.ts";
 
@@ -45,38 +53,26 @@ export function forgetTopic(scope: Scope, name: string): void {
 
 /** One page of a project's topics, by name, after `after`. */
 export function listTopics(env: Env, scope: Scope, after: string | null = null, limit = 100): Promise<Page<TopicMeta>> {
-  return list(env, scope, limit, (port) => port.listTopics(after, limit));
+  return list(env, scope, limit, (port, most) => port.listTopics(after, most));
 }
 
 /** One page of a project's rooms, by name, after `after`. */
 export function listRooms(env: Env, scope: Scope, after: string | null = null, limit = 100): Promise<Page<RoomMeta>> {
-  return list(env, scope, limit, (port) => port.listRooms(after, limit));
+  return list(env, scope, limit, (port, most) => port.listRooms(after, most));
 }
 
 async function list<T extends { name: string }>(
   env: Env,
   scope: Scope,
   limit: number,
-  ask: (port: DirectoryPort) => Promise<Answer<T[]>>,
+  ask: (port: DirectoryPort, most: number) => Promise<Answer<T[]>>,
 ): Promise<Page<T>> {
-  const shards = await Promise.all(Array.from({ length: DIRECTORY_SHARDS }, (_, index) => ask(shard(env, scope, index))));
-  const merged = shards.flatMap((answer) => answer.value).sort((a, b) => compareUtf8(a.name, b.name));
-  const items = merged.slice(0, limit);
-  return { items, next: merged.length > limit ? (items.at(-1)?.name ?? null) : null };
-}
-
-/** The order of SQLite's text, which is that of UTF-8 bytes: surrogate pairs come after all of the basic plane. */
-function compareUtf8(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
-    if (x !== y) return rank(x) - rank(y);
-  }
-  return a.length - b.length;
-}
-
-function rank(unit: number): number {
-  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+  // One more than the page from each shard tells whether anything follows, even if one shard has it all.
+  const shards = await Promise.all(Array.from({ length: DIRECTORY_SHARDS }, (_, index) => ask(shard(env, scope, index), limit + 1)));
+  return mergePage(
+    shards.map((answer) => answer.value),
+    limit,
+  );
 }
 
 function cacheKey(scope: Scope, name: string): string {

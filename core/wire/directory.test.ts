@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkTopicConfig, DIRECTORY_SHARDS, directoryShard, sameTopicConfig } from "./directory.ts";
+import { checkTopicConfig, DIRECTORY_SHARDS, directoryShard, mergePage, sameTopicConfig } from "./directory.ts";
 
 const wrong = expect.objectContaining({ code: "bad_request" });
 
@@ -61,6 +61,36 @@ describe("the directory's entries", () => {
         } catch (thrown) {
           expect(thrown).toEqual(wrong);
         }
+      }),
+    );
+  });
+
+  it("[WD6] pages over the shards give every name once, in the order of UTF-8, whatever the names and the page", () => {
+    const name = fc.oneof(fc.string({ minLength: 1, maxLength: 3 }), fc.string({ unit: "binary", minLength: 1, maxLength: 3 }));
+    const names = fc.uniqueArray(
+      name.filter((each) => each.isWellFormed()),
+      { maxLength: 30 },
+    );
+    fc.assert(
+      fc.property(names, fc.integer({ min: 1, max: 7 }), (wanted, limit) => {
+        const sorted = wanted.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+        const shards = Array.from({ length: DIRECTORY_SHARDS }, (_, index) => sorted.filter((each) => directoryShard(each) === index));
+        const seen: string[] = [];
+        let after: string | null = null;
+        do {
+          const from = after === null ? 0 : sorted.indexOf(after) + 1;
+          const lists = shards.map((shard) =>
+            shard
+              .filter((each) => sorted.indexOf(each) >= from)
+              .slice(0, limit + 1)
+              .map((each) => ({ name: each })),
+          );
+          const page: { items: { name: string }[]; next: string | null } = mergePage(lists, limit);
+          expect(page.items.length).toBeLessThanOrEqual(limit);
+          seen.push(...page.items.map((item) => item.name));
+          after = page.next;
+        } while (after !== null);
+        expect(seen).toEqual(sorted);
       }),
     );
   });

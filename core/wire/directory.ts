@@ -89,6 +89,27 @@ export function sameTopicConfig(a: TopicConfig, b: TopicConfig): boolean {
   );
 }
 
+/** One page of the shards' lists; each is ordered and has up to `limit + 1` names after the page before. */
+export function mergePage<T extends { name: string }>(lists: T[][], limit: number): Page<T> {
+  const merged = lists.flat().sort((a, b) => compareUtf8(a.name, b.name));
+  const items = merged.slice(0, limit);
+  return { items, next: merged.length > limit ? (items.at(-1)?.name ?? null) : null };
+}
+
+/** The order of UTF-8 bytes, which is that of SQLite's text: surrogate pairs come after all of the basic plane. */
+function compareUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x !== y) return rank(x) - rank(y);
+  }
+  return a.length - b.length;
+}
+
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
 function checkPointer(member: string, pointer: unknown): void {
   if (pointer === null) return;
   if (typeof pointer !== "string" || pointer.length > MAX_POINTER || !POINTER.test(pointer))

@@ -27,9 +27,9 @@ export function call(path: string, options: Call = {}): Promise<Response> {
 }
 
 /** The same with other variables than the deployment's, in the test's own context. */
-export async function callWith(vars: Record<string, string>, path: string, options: Call = {}): Promise<Response> {
+export async function callWith(vars: Record<string, unknown>, path: string, options: Call = {}): Promise<Response> {
   const ctx = createExecutionContext();
-  const response = await app.fetch(request(path, options), { ...env, ...vars } as Env, ctx);
+  const response = await app.fetch(request(path, options), { ...env, ...vars } as unknown as Env, ctx);
   await waitOnExecutionContext(ctx);
   return response;
 }
@@ -58,4 +58,17 @@ export async function mint(grants: Grant[], more: Record<string, unknown> = {}, 
   const response = await call("/v1/tokens", { json: { grants, expiresIn: 3600, ...more }, headers });
   if (response.status !== 201) throw new Error(await response.text());
   return response.json();
+}
+
+/**
+ * The code that a call of an object was refused with. `expect(…).rejects` would leave the stub's own promise, which
+ * is no plain one, without a handler.
+ */
+export async function codeOf(work: PromiseLike<unknown>): Promise<string> {
+  try {
+    await work;
+  } catch (thrown) {
+    return (thrown as { code?: string }).code ?? String(thrown);
+  }
+  return "accepted";
 }
