@@ -30,8 +30,8 @@ export class TaskEngine {
   readonly #ports: Ports;
   readonly #lastEmit = new Map<string, number>();
   #machine: TaskMachine | null = null;
-  readonly #loaded: Promise<void>;
-  #queue: Promise<unknown>;
+  #loading: Promise<TaskMachine> | null = null;
+  #queue: Promise<unknown> = Promise.resolve();
   #since = { records: 0, entries: 0 };
   /** Unix ms of the last input; of the load, after a wake: a task that slept through nothing must not close windows early. */
   lastInput: number;
@@ -45,17 +45,18 @@ export class TaskEngine {
     this.#partition = partition;
     this.#ports = ports;
     this.lastInput = ports.now();
-    this.#loaded = this.#load();
-    // A failed load is reported to whoever asks; without this it would be an unhandled rejection too.
-    this.#queue = this.#loaded.catch(() => {});
   }
 
-  /** The machine, once what the last run left behind is replayed. */
-  async ready(): Promise<TaskMachine> {
-    await this.#loaded;
-    if (this.#machine === null)
-      throw new SkerryError("unavailable", "The task could not replay its log; it will try again.", { retryAfter: 1 });
-    return this.#machine;
+  /**
+   * The machine, once what the last run left behind is replayed. A load that fails (a log out of reach) fails whoever
+   * waits for it, and is tried again for the next.
+   */
+  ready(): Promise<TaskMachine> {
+    this.#loading ??= this.#load().catch((error) => {
+      this.#loading = null;
+      throw error;
+    });
+    return this.#loading;
   }
 
   /** What tables can be read from at once; null while it replays. */
@@ -129,7 +130,8 @@ export class TaskEngine {
     return turn;
   }
 
-  async #load(): Promise<void> {
+  async #load(): Promise<TaskMachine> {
+    this.#since = { records: 0, entries: 0 };
     const stored = this.#journal.latestCheckpoint();
     const pages: PageStorage = {
       get: (id) => this.#storage.getBlob(`page/${id}`),
@@ -151,6 +153,7 @@ export class TaskEngine {
       this.#since.entries++;
     }
     this.#machine = machine;
+    return machine;
   }
 
   #map(topic: string, from: number, batch: RecordBatch): Promise<MappedRange> {
@@ -208,6 +211,7 @@ export class TaskEngine {
     } catch (error) {
       // Memory is now behind what is committed: only a replay can tell what it should be.
       this.#machine = null;
+      this.#loading = null;
       throw error;
     }
   }

@@ -24,12 +24,12 @@ export class LiveTables {
   readonly #ctx: DurableObjectState;
   readonly #partition: number;
   readonly #generation: string;
-  readonly #machine: () => TaskMachine;
+  readonly #machine: () => TaskMachine | null;
   readonly #sessions = new Map<WebSocket, Session>();
   #published = -1;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(ctx: DurableObjectState, generation: string, partition: number, machine: () => TaskMachine) {
+  constructor(ctx: DurableObjectState, generation: string, partition: number, machine: () => TaskMachine | null) {
     this.#ctx = ctx;
     this.#generation = generation;
     this.#partition = partition;
@@ -69,6 +69,8 @@ export class LiveTables {
   #publish(): void {
     this.#timer = null;
     const machine = this.#machine();
+    // It is being replayed: what changes then is published when it is applied.
+    if (machine === null) return;
     const previous = this.#published;
     this.#published = machine.revision;
     for (const [name, table] of machine.tables) {
@@ -141,6 +143,7 @@ export class LiveTables {
 
   #read(ask: Ask): Reply {
     const machine = this.#machine();
+    if (machine === null) throw new SkerryError("unavailable", "The task is replaying its log.", { retryAfter: 1 });
     const [name, partition] = splitTarget(ask.target);
     const table = machine.tables.get(name);
     if (table === undefined || partition !== this.#partition) {

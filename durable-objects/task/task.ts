@@ -168,7 +168,7 @@ export class Task extends DurableObject<Env> {
       score,
       now: () => Date.now(),
     });
-    const live = new LiveTables(this.ctx, me.parts[2] as string, this.#partition(), () => engine.machine as TaskMachine);
+    const live = new LiveTables(this.ctx, me.parts[2] as string, this.#partition(), () => engine.machine);
     engine.onApplied = () => live.changed();
     this.#running = { topology, engine, outbox: new Outbox(this.env, me), live };
     return this.#running;
@@ -178,17 +178,12 @@ export class Task extends DurableObject<Env> {
     return Number(identify(this.ctx).parts[3]);
   }
 
-  /** Runs `work`, counts the rows it wrote, and starts anew after a failure that may have left memory behind storage. */
+  /** Runs `work` and counts the rows it wrote. */
   async #counted<T>(work: (running: Running) => Promise<Answer<T>>): Promise<Answer<T>> {
     const running = this.#run();
     const before = this.#storage.rowsWritten() + running.outbox.rows;
-    try {
-      const answered = await work(running);
-      return { ...answered, rows: this.#storage.rowsWritten() + running.outbox.rows - before };
-    } catch (error) {
-      if (running.engine.machine === null) this.#running = null;
-      throw error;
-    }
+    const answered = await work(running);
+    return { ...answered, rows: this.#storage.rowsWritten() + running.outbox.rows - before };
   }
 
   /** Emits, delivers and answers after input. Delivery does not hold the answer: the outbox is replayable. */
