@@ -11,6 +11,7 @@ import { tracing } from "./middleware/trace.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { keysRoutes } from "./routes/keys.ts";
+import { modelsRoutes } from "./routes/models.ts";
 import { roomsRoutes } from "./routes/rooms.ts";
 import { streamsRoutes } from "./routes/streams.ts";
 import { tablesRoutes } from "./routes/tables.ts";
@@ -61,6 +62,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   tablesLiveRoutes(app);
   topologiesRoutes(app);
   roomsRoutes(app);
+  modelsRoutes(app);
   docsRoutes(app);
   return app;
 }

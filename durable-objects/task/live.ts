@@ -93,7 +93,8 @@ export class LiveTables {
     if (session === undefined) {
       session = Session.restore(attachment.state);
       this.#sessions.set(socket, session);
-      const head = this.#position(this.#machine().revision);
+      const revision = this.#machine()?.revision;
+      const head = revision === undefined ? null : this.#position(revision);
       this.#perform(
         socket,
         attachment.actor,
