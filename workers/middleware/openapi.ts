@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ERRORS, type ErrorCode, SkerryError } from "../../core/wire/errors.ts";
 import type { AppEnv } from "../env.ts";
+import { shapeOf } from "./problem.ts";
 
 /** The problem document (RFC 9457), as OpenAPI names it. */
 export const Problem = z
@@ -15,6 +16,8 @@ export const Problem = z
     instance: z.string().optional(),
   })
   .openapi("Problem");
+
+const PROBLEM = "application/problem+json";
 
 /** What any route may answer, beyond what it documents itself; the document adds them to every operation. */
 export const COMMON_ERRORS: ErrorCode[] = [
@@ -47,16 +50,24 @@ type ProblemResponse = {
  */
 // biome-ignore lint/complexity/noBannedTypes: no keys, on purpose
 export function problems(...codes: ErrorCode[]): {} {
-  const byStatus = new Map<number, ErrorCode[]>();
-  for (const code of codes) byStatus.set(ERRORS[code].status, [...(byStatus.get(ERRORS[code].status) ?? []), code]);
   const responses: Record<number, ProblemResponse> = {};
-  for (const [status, list] of byStatus) {
+  for (const [status, list] of byStatus(codes)) {
     responses[status] = {
-      description: list.map((code) => `\`${code}\`: ${ERRORS[code].title}.`).join(" "),
-      content: { "application/problem+json": { schema: Problem, examples: Object.fromEntries(list.map(example)) } },
+      description: list.map(sentence).join(" "),
+      content: { [PROBLEM]: { schema: Problem, examples: Object.fromEntries(list.map(example)) } },
     };
   }
   return responses;
+}
+
+function byStatus(codes: ErrorCode[]): Map<number, ErrorCode[]> {
+  const grouped = new Map<number, ErrorCode[]>();
+  for (const code of codes) grouped.set(ERRORS[code].status, [...(grouped.get(ERRORS[code].status) ?? []), code]);
+  return grouped;
+}
+
+function sentence(code: ErrorCode): string {
+  return `\`${code}\`: ${ERRORS[code].title}.`;
 }
 
 function example(code: ErrorCode): [string, { summary: string; value: unknown }] {
@@ -64,39 +75,32 @@ function example(code: ErrorCode): [string, { summary: string; value: unknown }]
   return [code, { summary: title, value: { type: `/docs/errors#${code}`, title, status, code, detail: `${title}.`, retryable } }];
 }
 
-type Operation = { responses?: Record<string, { description?: string; content?: Record<string, { examples?: Record<string, unknown> }> }> };
+type Response = { description?: string; content?: Record<string, { examples?: Record<string, unknown>; schema?: unknown }> };
+type Operation = { responses?: Record<string, Response> };
 const METHODS = ["get", "put", "post", "delete", "patch", "head", "options"];
 
-/** Adds {@link COMMON_ERRORS} to every operation of a generated document, and the security schemes. */
+/** Adds {@link COMMON_ERRORS} to every operation of a generated document, in the error shape of its path. */
 export function withCommonErrors<D extends object>(document: D): D {
-  const common = problems(...COMMON_ERRORS) as Record<string, ProblemResponse>;
   const paths = (document as { paths?: Record<string, Record<string, Operation>> }).paths ?? {};
-  for (const item of Object.values(paths)) {
+  for (const [path, item] of Object.entries(paths)) {
     for (const method of METHODS) {
       const operation = item[method];
-      if (!operation) continue;
+      if (operation === undefined) continue;
       operation.responses ??= {};
-      for (const [status, response] of Object.entries(common)) {
-        const own = operation.responses[status];
-        const examples = own?.content?.["application/problem+json"]?.examples ?? {};
-        const missing = Object.keys(response.content["application/problem+json"]?.examples ?? {}).filter((code) => !(code in examples));
-        operation.responses[status] = {
-          ...own,
-          description: [own?.description, ...missing.map((code) => `\`${code}\`: ${ERRORS[code as ErrorCode].title}.`)]
-            .filter(Boolean)
-            .join(" "),
-          content: {
-            ...own?.content,
-            "application/problem+json": {
-              schema: { $ref: "#/components/schemas/Problem" },
-              examples: { ...examples, ...Object.fromEntries(missing.map((code) => example(code as ErrorCode))) },
-            } as never,
-          },
-        };
-      }
+      for (const [status, codes] of byStatus(COMMON_ERRORS)) operation.responses[status] = merged(path, operation.responses[status], codes);
     }
   }
   return document;
+}
+
+function merged(path: string, own: Response | undefined, codes: ErrorCode[]): Response {
+  const known = own?.content?.[PROBLEM]?.examples ?? {};
+  const missing = codes.filter((code) => !(code in known) && !own?.description?.includes(`\`${code}\``));
+  const description = [own?.description, ...missing.map(sentence)].filter(Boolean).join(" ");
+  // A standard protocol's errors have its own shape, which its routes document; codes without one are named in words.
+  if (shapeOf(path) !== undefined) return { ...own, description, content: own?.content ?? { "application/json": { schema: {} } } };
+  const examples = { ...known, ...Object.fromEntries(missing.map(example)) };
+  return { ...own, description, content: { ...own?.content, [PROBLEM]: { schema: { $ref: "#/components/schemas/Problem" }, examples } } };
 }
 
 type Validation = { success: boolean; target?: string; error?: { issues: readonly { path: PropertyKey[]; message: string }[] } };

@@ -18,8 +18,8 @@ export function shapeErrors(prefix: string, shape: ErrorShape): void {
   shapes.set(prefix.replace(/\/$/, ""), shape);
 }
 
-/** The shape of the longest prefix of whole segments. */
-function shapeOf(path: string): ErrorShape | undefined {
+/** The shape that a path's protocol demands, by the longest prefix of whole segments; undefined: a problem document. */
+export function shapeOf(path: string): ErrorShape | undefined {
   for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1)) {
     const shape = shapes.get(path.slice(0, end));
     if (shape) return shape;
