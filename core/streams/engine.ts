@@ -35,8 +35,8 @@ export class TaskEngine {
   #since = { records: 0, entries: 0 };
   /** Unix ms of the last input; of the load, after a wake: a task that slept through nothing must not close windows early. */
   lastInput: number;
-  /** Called after every applied entry with the rows that changed, by table. */
-  onApplied: (changed: Map<string, Cell[]>) => void = () => {};
+  /** Called after every applied entry with the rows that changed, by table, and the revision it made. */
+  onApplied: (changed: Map<string, Cell[]>, revision: number) => void = () => {};
 
   constructor(storage: JournalStorage, topology: Topology, partition: number, ports: Ports) {
     this.#storage = storage;
@@ -207,7 +207,7 @@ export class TaskEngine {
     this.#journal.commit();
     this.#since.entries++;
     try {
-      this.onApplied(machine.apply(entry, range));
+      this.onApplied(machine.apply(entry, range), machine.revision);
     } catch (error) {
       // Memory is now behind what is committed: only a replay can tell what it should be.
       this.#machine = null;

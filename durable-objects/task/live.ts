@@ -1,3 +1,4 @@
+import type { Cell } from "../../core/streams/pages.ts";
 import type { WindowedTable } from "../../core/streams/table.ts";
 import type { TaskMachine } from "../../core/streams/task.ts";
 import type { TableRow } from "../../core/streams/topology.ts";
@@ -26,7 +27,7 @@ export class LiveTables {
   readonly #generation: string;
   readonly #machine: () => TaskMachine | null;
   readonly #sessions = new Map<WebSocket, Session>();
-  #published = -1;
+  #gathered: { since: number; cells: Map<string, Set<Cell>> } | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(ctx: DurableObjectState, generation: string, partition: number, machine: () => TaskMachine | null) {
@@ -60,25 +61,36 @@ export class LiveTables {
     this.#sessions.delete(socket);
   }
 
-  /** A table has changed; says so soon, once for all that changes until then. */
-  changed(): void {
-    if (this.#timer !== null || this.#ctx.getWebSockets().length === 0) return;
-    this.#timer = setTimeout(() => this.#publish(), CONFLATE_MS);
+  /** Tables have changed; says so soon, once for all that changes until then. */
+  changed(changed: Map<string, Cell[]>, revision: number): void {
+    if (this.#ctx.getWebSockets().length === 0) {
+      this.#gathered = null;
+      return;
+    }
+    // What is gathered covers the revisions from `since` on, without a hole: that is what makes it a delta.
+    this.#gathered ??= { since: revision - 1, cells: new Map() };
+    for (const [name, cells] of changed) {
+      const known = this.#gathered.cells.get(name) ?? new Set();
+      for (const cell of cells) known.add(cell);
+      this.#gathered.cells.set(name, known);
+    }
+    this.#timer ??= setTimeout(() => this.#publish(), CONFLATE_MS);
   }
 
   #publish(): void {
     this.#timer = null;
     const machine = this.#machine();
-    // It is being replayed: what changes then is published when it is applied.
-    if (machine === null) return;
-    const previous = this.#published;
-    this.#published = machine.revision;
+    const gathered = this.#gathered;
+    this.#gathered = null;
+    // While it is being replayed nothing can be read; subscribers ask again with what changes then.
+    if (machine === null || gathered === null) return;
     for (const [name, table] of machine.tables) {
-      // A subscriber that is exactly at `previous` gets the rows; one that is not asks for its own.
-      const rows = previous < 0 ? [] : table.query({ since: previous, limit: ROWS_PER_FRAME + 1 });
-      const fits = previous >= 0 && rows.length <= ROWS_PER_FRAME;
-      const from = fits ? this.#position(previous) : "-";
-      const change = publication(`${name}/${this.#partition}`, from, this.#position(machine.revision), payload(table, fits ? rows : []));
+      const cells = [...(gathered.cells.get(name) ?? [])];
+      // A subscriber that is exactly at `since` gets the rows; another, or one of too many rows, asks for its own.
+      const fits = cells.length <= ROWS_PER_FRAME;
+      const from = fits ? this.#position(gathered.since) : "-";
+      const rows = fits ? cells.map((cell) => table.row(cell)) : [];
+      const change = publication(`${name}/${this.#partition}`, from, this.#position(machine.revision), payload(table, rows));
       for (const socket of this.#ctx.getWebSockets()) {
         const known = this.#session(socket);
         if (known !== null) this.#perform(socket, known.actor, known.session, known.session.publish(change, Date.now()));

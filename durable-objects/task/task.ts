@@ -169,7 +169,7 @@ export class Task extends DurableObject<Env> {
       now: () => Date.now(),
     });
     const live = new LiveTables(this.ctx, me.parts[2] as string, this.#partition(), () => engine.machine);
-    engine.onApplied = () => live.changed();
+    engine.onApplied = (changed, revision) => live.changed(changed, revision);
     this.#running = { topology, engine, outbox: new Outbox(this.env, me), live };
     return this.#running;
   }
