@@ -27,7 +27,6 @@ async function modelsWorker() {
 
 const sequential = {
   environment: "node" as const,
-  globalSetup: ["test/e2e/build.setup.ts"],
   fileParallelism: false,
   testTimeout: 120_000,
   hookTimeout: 120_000,
@@ -50,8 +49,8 @@ export default defineConfig({
         ],
         test: { name: "runtime", include: ["test/runtime/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 30_000 },
       },
-      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...sequential } },
-      { test: { name: "browser", include: ["test/browser/**/*.test.ts"], ...sequential } },
+      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], globalSetup: ["test/e2e/build.setup.ts"], ...sequential } },
+      { test: { name: "browser", include: ["test/browser/**/*.test.ts"], globalSetup: ["test/browser/build.setup.ts"], ...sequential } },
     ],
   },
 });

@@ -21,10 +21,10 @@ await command(async () => {
   console.log(`\n  admin key  ${serving.key}${serving.minted ? "  (minted now, kept with the state)" : ""}`);
   console.log(`  state      ${state}`);
   console.log(`  console    ${serving.url}/   reference ${serving.url}/docs   (ready in ${seconds} s)`);
-  console.log(`\nTry it: mint a token that may do everything for an hour\n`);
+  console.log(`\nTry it: mint a token that may read and write everything for an hour\n`);
   console.log(
     `  curl -X POST ${serving.url}/v1/tokens -H 'Authorization: Bearer ${serving.key}' -H 'Content-Type: application/json' \\\n` +
-      `    -d '{"grants":[{"capability":"*","name":"*","rights":["*"]}],"expiresIn":3600}'\n`,
+      `    -d '{"grants":[{"capability":"*","name":"*","rights":["read","write"]}],"expiresIn":3600}'\n`,
   );
 });
 

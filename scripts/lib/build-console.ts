@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync 
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { DIST, fileHash, ROOT, sha256 } from "./paths.ts";
+import { Refusal } from "./refusal.ts";
 import { listFiles } from "./tree.ts";
 
 /** What the reference page at /docs loads; served by ourselves, so that it works without the internet. */
@@ -33,7 +34,11 @@ async function buildInto(work: string): Promise<void> {
   const root = join(ROOT, "console");
   if (existsSync(join(root, "index.html"))) {
     const { build } = await import("vite");
-    await build({ root, logLevel: "warn", build: { outDir: work, emptyOutDir: true, chunkSizeWarningLimit: 2000 } });
+    await build({ root, logLevel: "warn", build: { outDir: work, emptyOutDir: true, chunkSizeWarningLimit: 2000 } }).catch(
+      (error: Error) => {
+        throw new Refusal(`The console does not build.\n${error.message}`);
+      },
+    );
   } else {
     mkdirSync(work, { recursive: true });
     writeFileSync(join(work, "index.html"), NO_CONSOLE);

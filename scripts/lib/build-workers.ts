@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { DIST, fileHash, ROOT, sha256 } from "./paths.ts";
+import { Refusal } from "./refusal.ts";
 
 /** The scripts that Skerry deploys, in the order in which they must exist: `skerry` binds `skerry-models` as a service. */
 export const WORKERS = {
@@ -37,7 +38,7 @@ const MODULE_TYPES: Record<string, BuiltModule["type"]> = {
  * Builds a Worker with wrangler itself, so that what runs locally is byte for byte what is deployed. The output lies in
  * a directory named by its content and appears by one rename: parallel builds and running servers never see half of one.
  *
- * @throws with wrangler's own message when the source does not build.
+ * @throws Refusal with wrangler's own message when the source does not build.
  */
 export async function buildWorker(key: WorkerKey): Promise<BuiltWorker> {
   const stampFile = join(DIST, `workers/${key}.json`);
@@ -96,7 +97,7 @@ async function run(key: WorkerKey, stampFile: string): Promise<string> {
     return dir;
   } catch (error) {
     const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
-    throw new Error(`The Worker ${WORKERS[key].script} does not build.\n${stdout}${stderr}`.trim(), { cause: error });
+    throw new Refusal(`The Worker ${WORKERS[key].script} does not build.\n${stdout}${stderr}`.trim());
   } finally {
     rmSync(work, { recursive: true, force: true });
     rmSync(metafile, { force: true });
