@@ -10,8 +10,8 @@ describe("scenarios", () => {
     expect(events).toBeGreaterThan(seeds);
   });
 
-  it.each(PLANTED)("the mistake in $name is found within 50 seeds, and its seed replays it", async (scenario) => {
-    const failure = await runSeeds(scenario, { count: 50 }).catch((error: unknown) => error);
+  it.each(PLANTED)("the mistake in $name is found within 200 seeds, and its seed replays it", { timeout: 60_000 }, async (scenario) => {
+    const failure = await runSeeds(scenario, { count: 200 }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(SimFailure);
     const { seed, message, trace } = failure as SimFailure;
     expect(message).toContain(`npm run sim -- --scenario ${scenario.name} --seed ${seed}`);

@@ -1,0 +1,206 @@
+import { describe, expect, it } from "vitest";
+import { encodeContext } from "../../core/wire/context.ts";
+import { DEFAULT_SCOPE, objectName } from "../../core/wire/names.ts";
+import { joinContexts } from "./context.ts";
+import { createClient, type SkerryError } from "./index.ts";
+
+type Reply = { status?: number; body?: unknown; headers?: Record<string, string> } | Error;
+
+/** A server that answers what it is told to, and notes what it was asked; time passes at once. */
+function fake(replies: (Reply | ((request: Request) => Reply))[], token: string | (() => string) = "t1") {
+  const requests: { method: string; url: string; headers: Headers; body: unknown }[] = [];
+  const waits: number[] = [];
+  const client = createClient({
+    url: "https://skerry.test/",
+    token,
+    runtime: {
+      random: () => 1,
+      timer: (ms, run) => {
+        // Only pauses between attempts run out; the limit of an attempt does not.
+        if (ms >= 30_000) return () => {};
+        waits.push(ms);
+        queueMicrotask(run);
+        return () => {};
+      },
+      fetch: async (url, init) => {
+        const request = new Request(url, init);
+        requests.push({
+          method: request.method,
+          url,
+          headers: request.headers,
+          body: init.body === undefined ? undefined : JSON.parse(String(init.body)),
+        });
+        const next = replies.shift();
+        if (next === undefined) throw new Error("no more answers");
+        const reply = typeof next === "function" ? next(request) : next;
+        if (reply instanceof Error) throw reply;
+        const { status = 200, body, headers = {} } = reply;
+        return new Response(body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body), { status, headers });
+      },
+    },
+  });
+  return { client, requests, waits };
+}
+
+const problem = (status: number, code: string, extra: object = {}) => ({
+  status,
+  body: { type: `/docs/errors#${code}`, title: "T", status, code, detail: `It is ${code}.`, retryable: false, ...extra },
+});
+
+describe("requests", () => {
+  it("carry the token and the query, and decode the answer", async () => {
+    const page = { rows: [], cursor: null, partitions: [] };
+    const { client, requests } = fake([{ body: page }]);
+    expect(await client.tables.query("a/b é", { key: "ATL & co", final: true, limit: 5 })).toEqual(page);
+    expect(requests[0]!.url).toBe("https://skerry.test/v1/tables/a%2Fb%20%C3%A9?key=ATL+%26+co&final=true&limit=5");
+    expect(requests[0]!.headers.get("authorization")).toBe("Bearer t1");
+  });
+
+  it("fail with the code, the sentence and the extra members of the problem", async () => {
+    const { client } = fake([problem(422, "record_in_future", { index: 3 })]);
+    const error = (await client.topics.append("flights", [{}]).catch((e: unknown) => e)) as SkerryError;
+    expect(error).toMatchObject({ name: "SkerryError", code: "record_in_future", message: "It is record_in_future.", extra: { index: 3 } });
+  });
+
+  it("repeat what is retryable, as late as the server asks, and give up in the end", async () => {
+    const { client, waits } = fake([
+      { ...problem(429, "overloaded"), headers: { "retry-after": "7" } },
+      new TypeError("reset"),
+      { body: { name: "t" } },
+    ]);
+    expect(await client.topics.get("t")).toEqual({ name: "t" });
+    expect(waits).toEqual([7000, 200]);
+    const away = fake(Array.from({ length: 10 }, () => new TypeError("refused")));
+    await expect(away.client.topics.get("t")).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("refused") });
+    expect(away.requests.length).toBe(6);
+  });
+
+  it("do not repeat an append without a producer, nor the making of a token, nor what a repetition cannot mend", async () => {
+    for (const run of [
+      (c: ReturnType<typeof createClient>) => c.topics.append("t", [1]),
+      (c: ReturnType<typeof createClient>) => c.tokens.create({ grants: [], expiresIn: 1 }),
+    ]) {
+      const { client, requests } = fake([problem(503, "unavailable"), { body: {} }]);
+      await expect(run(client)).rejects.toMatchObject({ code: "unavailable" });
+      expect(requests.length).toBe(1);
+    }
+    const { client, requests } = fake([problem(404, "topic_not_found"), {}]);
+    await expect(client.topics.get("t")).rejects.toMatchObject({ code: "topic_not_found" });
+    expect(requests.length).toBe(1);
+  });
+
+  it("read an answer that is none of ours by its status", async () => {
+    for (const [status, code] of [
+      [502, "unavailable"],
+      [429, "overloaded"],
+      [418, "bad_request"],
+    ] as const) {
+      const { client } = fake(Array.from({ length: 6 }, () => ({ status, body: "<html>" })));
+      await expect(client.topics.get("t")).rejects.toMatchObject({ code });
+    }
+  });
+
+  it("make a new token once when the old one has expired", async () => {
+    let made = 0;
+    const { client, requests } = fake([problem(401, "token_expired"), { body: {} }, { body: {} }], () => `t${++made}`);
+    await client.topics.get("a");
+    await client.topics.get("b");
+    expect(requests.map(({ headers }) => headers.get("authorization"))).toEqual(["Bearer t1", "Bearer t2", "Bearer t2"]);
+    const twice = fake([problem(401, "token_expired"), problem(401, "token_expired")], () => "same");
+    await expect(twice.client.topics.get("a")).rejects.toMatchObject({ code: "token_expired" });
+  });
+
+  it("use a refreshed token from then on", async () => {
+    const { client, requests } = fake([{ body: { token: "t2", id: "i", expiresAt: 1, refreshableUntil: 2 } }, { body: {} }]);
+    await client.tokens.refresh();
+    await client.topics.get("a");
+    expect(requests[1]!.headers.get("authorization")).toBe("Bearer t2");
+  });
+
+  it("end at once when aborted", async () => {
+    const { client, requests } = fake([]);
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(client.tables.query("t", {}, { signal })).rejects.toThrow("enough");
+    expect(requests.length).toBe(0);
+  });
+
+  it("refuse a URL that is none", () => {
+    expect(() => createClient({ url: "skerry.test" })).toThrow(TypeError);
+    expect(() => createClient({ url: "ftp://skerry.test" })).toThrow(/http/);
+  });
+});
+
+describe("the context", () => {
+  const [a, b] = ["a", "b"].map((name) => objectName(DEFAULT_SCOPE, "streams", "topic", name)) as [string, string];
+  const token = (...seen: [string, number][]) => encodeContext(new Map(seen), DEFAULT_SCOPE) as string;
+
+  it("goes back with every request, and joins what answers under way at once have seen", async () => {
+    const { client, requests } = fake([
+      { headers: { "skerry-context": token([a, 5]) } },
+      { headers: { "skerry-context": token([b, 3]) } },
+      { headers: { "skerry-context": token([a, 4]) } },
+    ]);
+    await Promise.all([client.topics.append("t", [1]), client.topics.append("t", [2]), client.topics.append("t", [3])]);
+    expect(requests.map(({ headers }) => headers.get("skerry-context"))).toEqual([null, null, null]);
+    expect(client.context).toBe(token([b, 3], [a, 5]));
+    const other = fake([{ body: {} }]);
+    other.client.see(client.context as string);
+    await other.client.topics.get("t");
+    expect(other.requests[0]!.headers.get("skerry-context")).toBe(client.context);
+  });
+
+  it("of another project, or one that cannot be read, stands in place of the older", () => {
+    const foreign = encodeContext(new Map([[objectName({ project: "p", jurisdiction: "eu" }, "data", "x"), 1]]), {
+      project: "p",
+      jurisdiction: "eu",
+    }) as string;
+    expect(joinContexts(token([a, 1]), foreign)).toBe(foreign);
+    expect(joinContexts(token([a, 1]), "???")).toBe("???");
+    expect(joinContexts("???", token([a, 1]))).toBe(token([a, 1]));
+  });
+});
+
+describe("producers", () => {
+  const head = (request: Request) =>
+    [request.headers.get("producer-id"), request.headers.get("producer-epoch"), request.headers.get("producer-seq")].join(" ");
+
+  it("number their batches, keep their order, and send the same number again until it is acknowledged", async () => {
+    const heads: string[] = [];
+    const answer = (reply: Reply) => (request: Request) => {
+      heads.push(head(request));
+      return reply;
+    };
+    const lost = Array.from({ length: 9 }, () => answer(new TypeError("lost")));
+    const { client, requests } = fake([answer({}), ...lost, answer({ status: 204 }), answer({})]);
+    const producer = client.topics.producer("flights", { id: "p", epoch: 2 });
+    const results = await Promise.all([producer.append([1]), producer.append([2]), producer.append([3])]);
+    expect(heads).toEqual(["p 2 0", ...Array(10).fill("p 2 1"), "p 2 2"]);
+    expect(requests.map(({ body }) => (body as number[])[0])).toEqual([1, ...Array(10).fill(2), 3]);
+    expect(results.map(({ duplicate }) => duplicate)).toEqual([false, true, false]);
+    expect(producer.seq).toBe(3);
+  });
+
+  it("give the number of a batch that was refused as a whole to the next", async () => {
+    const { client, requests } = fake([problem(400, "bad_record"), {}]);
+    const producer = client.topics.producer("flights", { id: "p" });
+    const [bad, good] = [producer.append([null]), producer.append([2])];
+    await expect(bad).rejects.toMatchObject({ code: "bad_record" });
+    await good;
+    expect(requests.map(({ headers }) => headers.get("producer-seq"))).toEqual(["0", "0"]);
+  });
+
+  it("stop when it is not known what became of a batch: its number must not carry other records", async () => {
+    const { client, requests } = fake([problem(503, "unavailable"), problem(401, "token_revoked"), {}]);
+    const producer = client.topics.producer("flights", { id: "p" });
+    await expect(producer.append([1])).rejects.toMatchObject({ code: "token_revoked" });
+    await expect(producer.append([2])).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("Batch 0") });
+    expect(requests.length).toBe(2);
+  });
+
+  it("stop when they are fenced off", async () => {
+    const { client } = fake([problem(403, "stale_epoch"), {}]);
+    const producer = client.topics.producer("flights", { id: "p" });
+    await expect(producer.append([1])).rejects.toMatchObject({ code: "stale_epoch" });
+    await expect(producer.append([2])).rejects.toMatchObject({ code: "stale_epoch" });
+  });
+});
