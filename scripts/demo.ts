@@ -39,6 +39,9 @@ const HELP = `npm run demo -- [options]
 The admin key is read from SKERRY_ADMIN_KEY, else from the state directory. A run that was stopped, or whose server was,
 goes on where it stood when the same command is given again: nothing is lost or sent twice.`;
 
+/** Ctrl-C. */
+class Stopped extends Error {}
+
 await command(async () => {
   const options = readArguments();
   const server: Server = { url: options.url, key: adminKey(options.state) };
@@ -151,8 +154,6 @@ function worst(rows: readonly TableRow[]) {
     .sort((a, b) => b.mean - a.mean)
     .slice(0, 10);
 }
-
-class Stopped extends Error {}
 
 function explain(error: unknown, sent: number, total: number): unknown {
   if (error instanceof Stopped)

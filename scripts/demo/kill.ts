@@ -8,6 +8,7 @@ import { Api } from "./api.ts";
 import { type Arrival, DEFAULTS, loadFlights, uniform } from "./data.ts";
 import { readRun } from "./progress.ts";
 import { type Audit, auditTopic, compareTable } from "./thread.ts";
+import { expectedUnusual, unusualIds } from "./unusual.ts";
 
 /** A server that can be killed and started again on the same state, such as the end-to-end harness gives. */
 export type Mortal = { url: string; adminKey: string; kill(): Promise<void>; restart(): Promise<Mortal> };
@@ -30,7 +31,10 @@ export type KillReport = {
   /** After each kill: what was acknowledged before it, and how much of that the restarted server did not have. */
   rounds: { acknowledged: number; missing: number; senderKilled: boolean }[];
   audit: Audit;
+  /** How the table differs from DuckDB's. */
   differences: string[];
+  /** Ids in the topic `unusual`, and those that belong there: the outputs count once, too. */
+  unusual: { found: string[]; expected: string[] };
 };
 
 const BATCH = 250;
@@ -72,7 +76,9 @@ export async function killRun({ server: first, kills, limit, speed, seed, say = 
     await api.untilApplied("flight-desk");
     const audit = await auditTopic(api.server, sent);
     const { differences } = await compareTable(api.server, sent);
-    return { server, sent, rounds, audit, differences };
+    const expected = expectedUnusual(sent);
+    const unusual = { found: await unusualIds(api, expected.length), expected };
+    return { server, sent, rounds, audit, differences, unusual };
   } finally {
     await sender.kill();
     rmSync(folder, { recursive: true, force: true });

@@ -5,10 +5,10 @@ import { startServer } from "../../test/e2e/harness.ts";
 import { Api } from "../demo/api.ts";
 import { DEFAULTS, loadFlights } from "../demo/data.ts";
 import { auditTopic, compareTable, quantile, sendAll } from "../demo/thread.ts";
+import { expectedUnusual, unusualIds } from "../demo/unusual.ts";
 import { buildWorkers } from "../lib/build-workers.ts";
 
 const { values } = parseArgs({
-  args: process.argv.slice(2).filter((argument) => argument !== "duckdb"),
   options: {
     days: { type: "string", default: String(DEFAULTS.days) },
     batch: { type: "string", default: "1000" },
@@ -29,6 +29,9 @@ try {
   const { expected, rows, differences } = await compareTable(api.server, arrivals);
   const audit = await auditTopic(api.server, arrivals);
   const late = expected.partitions.reduce((sum, partition) => sum + partition.late, 0);
+  const expectedIds = expectedUnusual(arrivals);
+  const ids = await unusualIds(api, expectedIds.length);
+  const same = JSON.stringify(ids) === JSON.stringify(expectedIds);
   await new Promise((resolve) => setTimeout(resolve, 2000)); // the account is complete up to the last second
   const usage = await api.usage();
 
@@ -46,7 +49,8 @@ try {
     `table       ${rows.length} windows, DuckDB has ${expected.rows.length}; ${late} late records on both sides; ${differences.length} differences`,
   );
   for (const difference of differences.slice(0, 20)) console.log(`  ${difference}`);
-  if (differences.length > 0 || audit.lost > 0 || audit.extra > 0 || !audit.inOrder) process.exitCode = 1;
+  console.log(`unusual     ${ids.length} flights, ${same ? "each of them once" : `NOT the ${expectedIds.length} that belong there`}`);
+  if (!same || differences.length > 0 || audit.lost > 0 || audit.extra > 0 || !audit.inOrder) process.exitCode = 1;
 } finally {
   await server.close();
 }

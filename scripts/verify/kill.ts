@@ -6,7 +6,6 @@ import { killRun } from "../demo/kill.ts";
 import { buildWorkers } from "../lib/build-workers.ts";
 
 const { values } = parseArgs({
-  args: process.argv.slice(2).filter((argument) => argument !== "kill"),
   options: {
     kills: { type: "string", default: "10" },
     limit: { type: "string", default: "49000" },
@@ -21,7 +20,7 @@ const [kills, limit, speed, seed] = [values.kills, values.limit, values.speed, v
 await buildWorkers();
 const server = await startServer(values.faults ? { queueFaults: { duplicate: true, shuffle: seed, dropRate: 0.3 } } : {});
 try {
-  const { sent, rounds, audit, differences } = await killRun({ server, kills, limit, speed, seed, say: console.log });
+  const { sent, rounds, audit, differences, unusual } = await killRun({ server, kills, limit, speed, seed, say: console.log });
   const missing = rounds.reduce((sum, round) => sum + round.missing, 0);
   console.log(`${kills} kills, ${rounds.filter(({ senderKilled }) => senderKilled).length} of the sender too (seed ${seed})`);
   console.log(
@@ -29,6 +28,11 @@ try {
   );
   console.log(`table       ${differences.length} differences from DuckDB`);
   for (const difference of differences.slice(0, 20)) console.log(`  ${difference}`);
+  const same = JSON.stringify(unusual.found) === JSON.stringify(unusual.expected);
+  console.log(
+    `unusual     ${unusual.found.length} flights, ${same ? "each of them once" : `NOT the ${unusual.expected.length} that belong there`}`,
+  );
+  if (!same) process.exitCode = 1;
   if (missing + audit.lost + audit.extra + differences.length > 0 || !audit.inOrder) process.exitCode = 1;
 } finally {
   await server.close();

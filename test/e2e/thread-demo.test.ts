@@ -1,0 +1,100 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Api } from "../../scripts/demo/api.ts";
+import { loadFlights } from "../../scripts/demo/data.ts";
+import { auditTopic, homeOf } from "../../scripts/demo/thread.ts";
+import { type Server, startServer } from "./harness.ts";
+
+const CLI = fileURLToPath(new URL("../../scripts/demo.ts", import.meta.url));
+let folder: string;
+let server: Server;
+let progress: string;
+
+beforeAll(async () => {
+  await loadFlights(); // generated once, so that no run below waits for it
+  folder = mkdtempSync(join(tmpdir(), "skerry-demo-"));
+  progress = join(folder, "progress.json");
+  server = await startServer();
+});
+afterAll(async () => {
+  await server?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function demo(options: Record<string, string | number | boolean>, key: string | null = server.adminKey) {
+  const given: Record<string, string | number | boolean> = { url: server.url, progress, state: join(folder, "none"), ...options };
+  const args = Object.entries(given).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, String(value)]));
+  const { SKERRY_ADMIN_KEY: _, ...env } = process.env;
+  const child = spawn(process.execPath, [CLI, ...args], { env: key === null ? env : { ...env, SKERRY_ADMIN_KEY: key } });
+  const said: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => said.push(text));
+  const ended = once(child, "exit").then(([code]) => ({ code, said: said.join("") }));
+  return { child, ended, said: () => said.join("") };
+}
+
+describe("npm run demo", () => {
+  it("stops at Ctrl-C with a sentence, goes on where it stood, and sends nothing twice", async () => {
+    const first = demo({ speed: 1000, limit: 4000 });
+    await expect.poll(() => first.said(), { timeout: 20_000 }).toMatch(/flights .*[1-9]\d*\/4000/);
+    await expect.poll(() => new Api({ url: server.url, key: server.adminKey }).size("flights"), { timeout: 20_000 }).toBeGreaterThan(500);
+    first.child.kill("SIGINT");
+    const stopped = await first.ended;
+    expect(stopped.code).toBe(1);
+    expect(stopped.said).toMatch(/Stopped: \d+ of 4000 records are acknowledged\. The same command goes on from there\./);
+
+    const second = await demo({ speed: "max", limit: 4000 }).ended;
+    expect(second).toMatchObject({ code: 0 });
+    expect(second.said).toMatch(/\d+ records acknowledged in .*, [1-9]\d* before\./);
+    expect(second.said).toMatch(/Table "delays": \d+ windows of \d+ airports hold \d+ flights; \d+ came too late/);
+    const api = new Api({ url: server.url, key: server.adminKey });
+    const sent = (await loadFlights()).arrivals.slice(0, 4000);
+    expect(await auditTopic(api.server, sent)).toEqual({ lost: 0, extra: 0, inOrder: true, records: 4000 });
+  });
+
+  it("refuses to change what a run sends, and says how to begin again", async () => {
+    const { code, said } = await demo({ seed: 5, producers: 2, limit: 100 }).ended;
+    expect(code).toBe(1);
+    expect(said).toMatch(/The run to go on with sends the records of .* and 1 producers/);
+    expect(said).toContain("--restart");
+  });
+
+  it("keeps each partition's order with several producers", async () => {
+    const { code } = await demo({ restart: true, speed: "max", batch: 200, producers: 4, limit: 4000 }).ended;
+    expect(code).toBe(0);
+    const api = new Api({ url: server.url, key: server.adminKey });
+    const { arrivals } = await loadFlights();
+    for (const partition of [0, 1, 2, 3]) {
+      const sent = arrivals.map(({ flight }) => flight).filter((flight) => homeOf(flight) === partition);
+      const { records } = await api.read("flights", partition);
+      expect(records.slice(-1000)).toEqual(sent.slice(0, 1000));
+    }
+  });
+
+  it("says that a server does not know what it acknowledged", async () => {
+    const other = await startServer();
+    copyFileSync(progress, join(folder, "other.json"));
+    const { code, said } = await demo({ url: other.url, progress: join(folder, "other.json"), speed: "max" }).ended;
+    expect(code).toBe(1);
+    expect(said).toMatch(/The server expects sequence number 0 .* --restart/s);
+  });
+
+  it.each([
+    ["a wrong key", { speed: "max" }, "wrong-key-0123456789abcdefghijkl", /401 token_invalid.*Is this the right key\?/s],
+    ["no key", {}, null, /No admin key: set SKERRY_ADMIN_KEY, or start the server once \(npm start\)/],
+    ["a speed that is none", { speed: "fast" }, "k", /--speed takes records a second, "max" or "realtime\*60", not "fast"/],
+    ["too many producers", { producers: 9 }, "k", /--producers takes a whole number from 1 to 4/],
+    ["an address that is none", { url: "localhost" }, "k", /--url takes an address/],
+    ["days that are not in the file", { start: "2010-01-01" }, "k", /the file covers 2001-01-01 to 2001-06-30/],
+    ["an option that does not exist", { turbo: true }, "k", /Unknown option '--turbo'/],
+  ] as const)("helps with %s", async (_, options, key, sentence) => {
+    const { code, said } = await demo({ ...options, progress: join(folder, "fresh.json") }, key).ended;
+    expect(code).toBe(1);
+    expect(said).toMatch(sentence);
+    expect(said).not.toMatch(/\n\s+at /);
+  });
+});
