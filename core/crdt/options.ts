@@ -14,7 +14,7 @@ export type RoomOptions = {
   maxReplicaBytes: number;
   /** A larger merged document is not kept after a commit. */
   maxCachedBytes: number;
-  /** What may be on its way to a connection that gives no sign of reading, beyond two copies of the document. */
+  /** What may be on its way to a connection that gives no sign of reading, beyond one copy of the document. */
   maxUnreadBytes: number;
   /** Up to so many connections presence is relayed at once; above, it is gathered for `presenceDelay`. */
   immediatePresence: number;

@@ -69,12 +69,12 @@ export class Replica {
    * it a map, characters or formats a text, XML nodes a fragment, and anything else an array.
    */
   json(): string {
-    const roots: Record<string, unknown> = Object.create(null);
-    for (const [name, type] of [...this.#doc.share].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      const value = rootJson(type);
-      if (value !== undefined) roots[name] = value;
-    }
     try {
+      const roots: Record<string, unknown> = Object.create(null);
+      for (const [name, type] of [...this.#doc.share].sort(([a], [b]) => (a < b ? -1 : 1))) {
+        const value = rootJson(type);
+        if (value !== undefined) roots[name] = value;
+      }
       return JSON.stringify(roots, (_key, value) => (typeof value === "bigint" ? value.toString() : value));
     } catch (cause) {
       if (cause instanceof RangeError)

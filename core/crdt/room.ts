@@ -433,8 +433,8 @@ export class RoomMachine {
   #judgeReaders(): void {
     for (const connection of this.#suspects) {
       if (!this.#connections.has(connection.id)) continue;
-      // Two copies of the document are one for joining and one for a resync: no sign of a slow reader.
-      if (connection.unproven > this.#options.maxUnreadBytes + 2 * this.#store.bytes()) {
+      // To be sent the whole document, in joining, is no sign of a slow reader.
+      if (connection.unproven > this.#options.maxUnreadBytes + this.#store.bytes()) {
         this.#close(connection, "slow_consumer", "The connection does not read what it is sent.");
       } else if (connection.wantsProbe) {
         const question = connection.probe();

@@ -43,11 +43,14 @@ export function scanUpdate(update: Uint8Array): Scan {
 function scanStructs(decoder: decoding.Decoder): Map<number, Range[]> {
   const structs = new Map<number, Range[]>();
   let subdocuments = 0;
+  let previous = Infinity;
   for (let clients = decoding.readVarUint(decoder); clients > 0; clients--) {
     let count = decoding.readVarUint(decoder);
     const client = decoding.readVarUint(decoder);
     let clock = decoding.readVarUint(decoder);
-    if (structs.has(client)) throw malformed("it names a client twice");
+    // Every encoder writes them so, and merging silently loses structs of an update that is not.
+    if (client >= previous) throw malformed("its clients are not in descending order");
+    previous = client;
     const ranges: Range[] = [];
     structs.set(client, ranges);
     for (; count > 0; count--) {
