@@ -15,11 +15,19 @@ import { timed } from "./trace.ts";
 export async function admitSocket(c: Context<AppEnv>, namespace: SocketClass, object: string): Promise<void> {
   if (c.req.header("upgrade")?.toLowerCase() !== "websocket")
     throw new SkerryError("bad_request", "This route speaks WebSocket: send Upgrade: websocket.", { headers: { upgrade: "websocket" } });
+  await attachSocket(c, namespace, object);
+  countSocket(namespace);
+}
+
+/**
+ * Registers one more object that holds sockets of the caller's token. A route that opens an object's socket later than
+ * the client's must call it right before each: the token may have been revoked since, and only an object that is
+ * registered hears of it. Throws `token_revoked` or `token_invalid`.
+ */
+export async function attachSocket(c: Context<AppEnv>, namespace: SocketClass, object: string): Promise<void> {
   const { tokenId } = c.get("actor");
   // The admin key and anonymous cannot be revoked while a deployment runs; a new deployment closes every socket.
-  if (tokenId !== null) {
-    const attached = projectStub(c.env, c.get("scope")).attach({ tokenId, object, class: namespace });
-    meter(c, { rows: (await timed(c, "attach", attached)).rows ?? 0 });
-  }
-  countSocket(namespace);
+  if (tokenId === null) return;
+  const attached = projectStub(c.env, c.get("scope")).attach({ tokenId, object, class: namespace });
+  meter(c, { rows: (await timed(c, "attach", attached)).rows ?? 0 });
 }

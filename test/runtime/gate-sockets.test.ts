@@ -1,0 +1,90 @@
+import { evictDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { DEFAULT_SCOPE, objectName } from "../../core/wire/names.ts";
+import { projectStub } from "../../workers/middleware/keyring.ts";
+import { call, mint, problem } from "./gate-kit.ts";
+
+const WAIT_MS = 10_000;
+
+type Closed = { code: number; reason: string };
+
+/** Opens a socket as a browser would, with `?token=`, and keeps what it hears. */
+async function open(path: string, token: string) {
+  const response = await call(`${path}${path.includes("?") ? "&" : "?"}token=${token}`, { token: null, headers: { upgrade: "websocket" } });
+  if (response.webSocket === null) throw new Error(`${response.status} ${await response.text()}`);
+  const socket = response.webSocket;
+  const heard: unknown[] = [];
+  let waiting: (() => void)[] = [];
+  let closed: Closed | null = null;
+  const wake = () => {
+    for (const each of waiting) each();
+    waiting = [];
+  };
+  socket.addEventListener("message", ({ data }) => {
+    heard.push(data);
+    wake();
+  });
+  socket.addEventListener("close", ({ code, reason }) => {
+    closed = { code, reason };
+    wake();
+  });
+  socket.accept();
+  const until = async <T>(what: () => T | null | undefined | false): Promise<T> => {
+    const end = Date.now() + WAIT_MS;
+    for (;;) {
+      const found = what();
+      if (found) return found;
+      if (Date.now() > end) throw new Error(`nothing of the kind in ${WAIT_MS} ms: ${JSON.stringify(heard)}`);
+      await Promise.race([new Promise<void>((resolve) => waiting.push(resolve)), scheduler.wait(100)]);
+    }
+  };
+  const frame = (type: string) =>
+    until(() => heard.map((data) => (typeof data === "string" ? JSON.parse(data) : {})).find((each) => each.type === type));
+  return { socket, heard, frame, closing: () => until(() => closed) };
+}
+
+const streams = [{ capability: "streams", name: "*", rights: ["read"] }];
+const rooms = [{ capability: "rooms", name: "*", rights: ["write"] }];
+const revoke = async (id: string) => expect((await call(`/v1/tokens/${id}`, { method: "DELETE" })).status).toBe(204);
+
+describe("a socket that only listens", () => {
+  it("[TK5] in a room, asleep, closes with its token", async () => {
+    const [mine, other] = [await mint(rooms), await mint(rooms)];
+    const [listener, stays] = [await open("/v1/rooms/quiet", mine.token), await open("/v1/rooms/quiet", other.token)];
+    const room = env.ROOM.getByName(objectName(DEFAULT_SCOPE, "rooms", "quiet"));
+    await evictDurableObject(room);
+    await evictDurableObject(projectStub(env, DEFAULT_SCOPE));
+    await revoke(mine.id);
+    expect((await listener.closing()).code).toBe(4409);
+    expect(stays.socket.readyState).toBe(WebSocket.OPEN);
+    stays.socket.close();
+  });
+
+  it("[TK5] of a table closes with its token", async () => {
+    const { token, id } = await mint(streams);
+    const listener = await open("/v1/tables/delays/live?v=1", token);
+    await listener.frame("hello");
+    listener.socket.send(JSON.stringify({ type: "subscribe", id: 1, target: "delays/0", credit: 10 }));
+    await listener.frame("subscribed");
+    await revoke(id);
+    expect((await listener.closing()).code).toBe(4409);
+  });
+});
+
+describe("an upgrade", () => {
+  it("[GT3] needs the right, and an Upgrade header", async () => {
+    const { token } = await mint(rooms);
+    const headers = { upgrade: "websocket" };
+    for (const [path, caller, status, code] of [
+      ["/v1/rooms/a", null, 401, "token_missing"],
+      ["/v1/tables/delays/live?v=1", token, 403, "forbidden"],
+      ["/v1/tables/none/live?v=1", token, 404, "table_not_found"],
+    ] as const) {
+      const response = await call(path, { token: caller, headers });
+      expect([response.status, (await problem(response)).code], path).toEqual([status, code]);
+    }
+    const plain = await call("/v1/tables/delays/live?v=1");
+    expect([plain.status, (await problem(plain)).code]).toEqual([400, "bad_request"]);
+  });
+});
