@@ -1,0 +1,123 @@
+import { computed, signal } from "@preact/signals";
+import type { Api } from "../platform/api.ts";
+import { type Connection, report } from "../platform/connections.ts";
+import { followTable, type TablePart } from "../platform/follow.ts";
+
+/** A row of the table `delays`: one airport in one hour. Minutes; `delayed` is a share. */
+export type Delays = { count: number; mean: number | null; max: number | null; delayed: number };
+/** A window as the charts see it; `final` once no record can change it any more. */
+export type Cell = Delays & { start: number; end: number; closed: boolean; partition: number };
+
+export const TABLE = "delays";
+export const HOUR = 3_600_000;
+const NAME = "Delay windows";
+/** Changes within this many ms are shown together: nobody reads faster, and a redraw is not free. */
+const CONFLATE_MS = 200;
+
+type Partition = { streamTime: number; closedBefore: number; late: number };
+export type Overview = { windows: number; open: number; flights: number; late: number; first: number; last: number; streamTime: number };
+
+/** The table `delays` as it stands, followed live. Readers look at `version` and then into the rows. */
+export class DelayTable {
+  readonly version = signal(0);
+  readonly problem = signal<string | null>(null);
+  /** Whether every partition has given its snapshot. */
+  readonly complete = signal(false);
+  readonly airports = new Map<string, Map<number, Cell>>();
+  readonly overview = computed(() => this.#summarise(this.version.value));
+  /** Airports by number of flights, most first. */
+  readonly busiest = computed(() => this.#rank(this.version.value));
+  readonly #partitions: Partition[];
+  readonly #flights = new Map<string, number>();
+  readonly #awaited: Set<number>;
+  readonly #follower: { close(): void };
+  readonly #onActivity: () => void;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(api: Api, partitions: number, onActivity: () => void) {
+    this.#partitions = Array.from({ length: partitions }, () => ({ streamTime: -1, closedBefore: -1, late: 0 }));
+    this.#awaited = new Set(this.#partitions.keys());
+    this.#onActivity = onActivity;
+    this.#follower = followTable<Delays>(api, TABLE, partitions, {
+      onReset: (partition) => this.#reset(partition),
+      onPart: (partition, part) => this.#take(partition, part),
+      onState: (connection) => this.#state(connection),
+    });
+  }
+
+  close(): void {
+    this.#follower.close();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    report(NAME, null);
+  }
+
+  cell(airport: string, start: number): Cell | undefined {
+    return this.airports.get(airport)?.get(start);
+  }
+
+  isFinal(cell: Cell): boolean {
+    return cell.closed || cell.end <= this.#partitions[cell.partition]!.closedBefore;
+  }
+
+  #state(connection: Connection): void {
+    report(NAME, connection);
+    this.problem.value = connection.state === "refused" ? connection.detail : null;
+  }
+
+  #reset(partition: number): void {
+    for (const [airport, cells] of this.airports) {
+      if (cells.values().next().value?.partition === partition) {
+        this.airports.delete(airport);
+        this.#flights.delete(airport);
+      }
+    }
+    this.#partitions[partition] = { streamTime: -1, closedBefore: -1, late: 0 };
+    this.#show();
+  }
+
+  #take(partition: number, { rows, streamTime, closedBefore, late }: TablePart<Delays>): void {
+    this.#partitions[partition] = { streamTime, closedBefore, late };
+    for (const { key, window, value, final } of rows) {
+      const cells = this.airports.get(key) ?? new Map<number, Cell>();
+      this.airports.set(key, cells);
+      const before = cells.get(window.start)?.count ?? 0;
+      cells.set(window.start, { ...value, start: window.start, end: window.end, closed: final, partition });
+      this.#flights.set(key, (this.#flights.get(key) ?? 0) + value.count - before);
+    }
+    this.#awaited.delete(partition);
+    if (this.complete.value) this.#onActivity();
+    this.#show();
+  }
+
+  #show(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.complete.value = this.#awaited.size === 0;
+      this.version.value++;
+    }, CONFLATE_MS);
+  }
+
+  #summarise(_version: number): Overview {
+    const overview: Overview = { windows: 0, open: 0, flights: 0, late: 0, first: Number.POSITIVE_INFINITY, last: -1, streamTime: -1 };
+    for (const cells of this.airports.values()) {
+      for (const cell of cells.values()) {
+        overview.windows++;
+        overview.flights += cell.count;
+        if (!this.isFinal(cell)) overview.open++;
+        if (cell.start < overview.first) overview.first = cell.start;
+        if (cell.start > overview.last) overview.last = cell.start;
+      }
+    }
+    for (const { late, streamTime } of this.#partitions) {
+      overview.late += late;
+      overview.streamTime = Math.max(overview.streamTime, streamTime);
+    }
+    return overview;
+  }
+
+  #rank(_version: number): { airport: string; flights: number }[] {
+    return [...this.#flights]
+      .map(([airport, flights]) => ({ airport, flights }))
+      .sort((a, b) => b.flights - a.flights || (a.airport < b.airport ? -1 : 1));
+  }
+}

@@ -1,0 +1,49 @@
+import { useSignal } from "@preact/signals";
+import { Check, Copy } from "../ui/icons.tsx";
+
+/** What stands where the charts will be, until the first flight: what to do, and what will happen. */
+export function Empty() {
+  const command = commandFor(location.origin);
+  return (
+    <section class="panel empty" aria-labelledby="empty-title" data-testid="empty">
+      <h2 id="empty-title">No flights yet</h2>
+      <p>Send three days of real flights, a little out of order, from another terminal:</p>
+      <Command text={command} />
+      <ol>
+        <li>
+          The records go to the topic <code>flights</code>, each to the partition of its origin.
+        </li>
+        <li>Tasks count them in windows of one hour an airport, and a model scores every flight.</li>
+        <li>This page follows the table live; the board below is written by the stream, the note by you.</li>
+      </ol>
+      <p class="hint">
+        About 100,000 flights at 2,000 a second: it takes a minute. <code>-- --speed max</code> does not wait.
+      </p>
+    </section>
+  );
+}
+
+function Command({ text }: { text: string }) {
+  const copied = useSignal(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    copied.value = true;
+    setTimeout(() => (copied.value = false), 2000);
+  };
+  return (
+    <div class="command">
+      <code>{text}</code>
+      {/* The clipboard is only there in a secure context. */}
+      {navigator.clipboard !== undefined && (
+        <button type="button" class="icon-button" aria-label={copied.value ? "Copied" : "Copy the command"} onClick={copy}>
+          {copied.value ? <Check /> : <Copy />}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** The demo finds a server at the usual address by itself. */
+export function commandFor(origin: string): string {
+  return origin === "http://localhost:8787" ? "npm run demo" : `npm run demo -- --url ${origin}`;
+}

@@ -1,0 +1,123 @@
+import { useComputed, useSignal } from "@preact/signals";
+import { useEffect, useState } from "preact/hooks";
+import "../styles/flight-desk.css";
+import type { PageProps } from "../page.ts";
+import type { Api } from "../platform/api.ts";
+import type { Session } from "../platform/session.ts";
+import { clock, date } from "../ui/format.ts";
+import { Board } from "./board.tsx";
+import { Counters } from "./counters.ts";
+import { DelayChart } from "./delay-chart.tsx";
+import { DelayTable } from "./delays.ts";
+import { Empty } from "./empty.tsx";
+import { Heatmap } from "./heatmap.tsx";
+import { DEFAULT_CHOSEN } from "./metrics.ts";
+import { Note } from "./note.tsx";
+import { RatePanel } from "./rate-panel.tsx";
+import { DeskRoom } from "./room.ts";
+import { Tasks } from "./tasks.tsx";
+import { Tiles } from "./tiles.tsx";
+import { UnusualFlights } from "./unusual.ts";
+import { UnusualList } from "./unusual-list.tsx";
+
+/** What the page reads, from when it is opened until it is left. */
+class Desk {
+  readonly counters: Counters;
+  readonly unusual: UnusualFlights;
+  readonly room: DeskRoom;
+
+  constructor(api: Api, session: Session) {
+    this.counters = new Counters(api);
+    this.unusual = new UnusualFlights(api, session);
+    this.room = new DeskRoom(api, session);
+  }
+
+  close(): void {
+    this.counters.close();
+    this.unusual.close();
+    this.room.close();
+  }
+}
+
+/** The flight desk: one thread of real data, live. */
+export default function FlightDesk({ api, session }: PageProps) {
+  const [desk, setDesk] = useState<Desk | null>(null);
+  useEffect(() => {
+    const opened = new Desk(api, session);
+    setDesk(opened);
+    return () => opened.close();
+  }, [api, session]);
+  return desk === null ? null : <Open desk={desk} api={api} />;
+}
+
+function Open({ desk, api }: { desk: Desk; api: Api }) {
+  const { counters, unusual, room } = desk;
+  const [table, setTable] = useState<DelayTable | null>(null);
+  // How many partitions the table has is known from the topology.
+  const partitions = useComputed(() => counters.topology.value?.partitions ?? null).value;
+  useEffect(() => {
+    if (partitions === null) return;
+    const opened = new DelayTable(api, partitions, () => counters.wake());
+    setTable(opened);
+    return () => opened.close();
+  }, [api, counters, partitions]);
+  const total = counters.total.value;
+  const empty = total !== null && total.appended === 0;
+
+  return (
+    <div class="desk">
+      <Title table={table} />
+      <RatePanel counters={counters} />
+      <Tiles counters={counters} table={table} unusual={unusual} />
+      {empty && <Empty />}
+      {!empty && table !== null && <Charts table={table} />}
+      <Board room={room} />
+      {!empty && <UnusualList unusual={unusual} />}
+      <Note room={room} />
+      <Tasks counters={counters} />
+    </div>
+  );
+}
+
+function Title({ table }: { table: DelayTable | null }) {
+  const time = table?.overview.value.streamTime ?? -1;
+  return (
+    <header class="desk-title">
+      <h1>Flight desk</h1>
+      <p class="muted">
+        {time < 0 ? (
+          "Real flights of January 2001, streamed in out of order."
+        ) : (
+          <>
+            The data's clock:{" "}
+            <span class="desk-clock">
+              {date(time)}, {clock(time)}
+            </span>
+          </>
+        )}
+      </p>
+    </header>
+  );
+}
+
+/** Both charts show the same choice of airports: the busiest, until one is made. */
+function Charts({ table }: { table: DelayTable }) {
+  const choice = useSignal<readonly string[] | null>(null);
+  const chosen = useComputed(() => choice.value ?? table.busiest.value.slice(0, DEFAULT_CHOSEN).map(({ airport }) => airport));
+  const onChoose = (airports: readonly string[]) => {
+    choice.value = airports;
+  };
+  if (chosen.value.length === 0) {
+    return (
+      <p class="panel delays empty-note" role="status">
+        {table.problem.value ?? (table.complete.value ? "No window has a flight yet." : "Loading the table …")}
+      </p>
+    );
+  }
+  return (
+    <>
+      <DelayChart table={table} chosen={chosen} onChoose={onChoose} />
+      <Heatmap table={table} chosen={chosen} onChoose={onChoose} />
+    </>
+  );
+}

@@ -1,0 +1,55 @@
+import type { ComponentChildren } from "preact";
+import { percent, plural, whole } from "../ui/format.ts";
+import type { Counters } from "./counters.ts";
+import type { DelayTable } from "./delays.ts";
+import type { UnusualFlights } from "./unusual.ts";
+
+type TilesProps = { counters: Counters; table: DelayTable | null; unusual: UnusualFlights };
+
+/** The totals, each with what it means. */
+export function Tiles({ counters, table, unusual }: TilesProps) {
+  const total = counters.total.value;
+  const status = counters.topology.value;
+  const overview = table?.overview.value;
+  const lag = status === null ? null : status.tasks.reduce((sum, task) => sum + task.lag, 0);
+  const late = status === null ? null : status.tasks.reduce((sum, task) => sum + Object.values(task.late).reduce((a, b) => a + b, 0), 0);
+  const poisoned = status?.tasks.reduce((sum, task) => sum + task.poisoned, 0) ?? 0;
+  return (
+    <dl class="tiles" aria-label="Totals">
+      <Tile id="appended" name="Appended" value={total && whole(total.appended)}>
+        records, durable in the log
+      </Tile>
+      <Tile id="applied" name="Applied" value={total && whole(total.applied)}>
+        {poisoned > 0 ? `${plural(poisoned, "record")} could not be read` : "each counted once in the table"}
+      </Tile>
+      <Tile id="lag" name="Lag" value={lag === null ? null : whole(lag)} tone={lag !== null && lag > 0 ? "busy" : "calm"}>
+        {lag === 0 ? "the table has everything" : "records on their way"}
+      </Tile>
+      <Tile id="late" name="Late" value={late === null ? null : whole(late)}>
+        {total && late !== null && total.applied > 0
+          ? `${percent(late / total.applied)}, after their window closed`
+          : "after their window closed"}
+      </Tile>
+      <Tile id="windows" name="Windows" value={overview ? whole(overview.windows) : null}>
+        {overview ? `${whole(overview.windows - overview.open)} final, ${whole(overview.open)} open` : "final and open"}
+      </Tile>
+      <Tile id="unusual" name="Unusual" value={whole(unusual.count.value)}>
+        {total && total.applied > 0 ? `${percent(unusual.count.value / total.applied)} of the flights` : "flights, says the model"}
+      </Tile>
+    </dl>
+  );
+}
+
+type TileProps = { id: string; name: string; value: string | null; tone?: "busy" | "calm"; children: ComponentChildren };
+
+function Tile({ id, name, value, tone, children }: TileProps) {
+  return (
+    <div class={`tile${tone === undefined ? "" : ` tile-${tone}`}`}>
+      <dt>{name}</dt>
+      <dd class="tile-value" data-testid={id}>
+        {value ?? "–"}
+      </dd>
+      <dd class="tile-note">{children}</dd>
+    </div>
+  );
+}

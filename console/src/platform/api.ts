@@ -1,0 +1,69 @@
+import { ERRORS, type ErrorCode, SkerryError } from "../../../core/wire/errors.ts";
+
+/** How long the server may take to answer a small question, in milliseconds. */
+const PATIENCE = 15_000;
+
+/** Calls to the server this page came from, under one credential. Everything thrown is a {@link SkerryError} with a sentence to show. */
+export class Api {
+  readonly credential: string | null;
+  readonly #onRefused: (error: SkerryError) => void;
+
+  /** `onRefused` hears that the credential itself is no longer accepted, whichever call found out. */
+  constructor(credential: string | null, onRefused: (error: SkerryError) => void = () => {}) {
+    this.credential = credential;
+    this.#onRefused = onRefused;
+  }
+
+  async get<T>(path: string, signal?: AbortSignal): Promise<T> {
+    return (await this.read<T>(path, signal)).body;
+  }
+
+  async read<T>(path: string, signal?: AbortSignal): Promise<{ body: T; headers: Headers }> {
+    const headers: Record<string, string> = this.credential === null ? {} : { Authorization: `Bearer ${this.credential}` };
+    const timeout = AbortSignal.timeout(PATIENCE);
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(path, { headers, signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]) });
+      text = await response.text();
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw new SkerryError("unavailable", "The server does not answer.", { cause });
+    }
+    if (response.ok) return { body: JSON.parse(text) as T, headers: response.headers };
+    const error = problem(response, text);
+    if (isCredentialError(error.code)) this.#onRefused(error);
+    throw error;
+  }
+
+  /** The address of a socket, with the credential in the query, because a browser can send no headers with it. */
+  socketUrl(path: string): string {
+    const url = new URL(path, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    if (this.credential !== null) url.searchParams.set("token", this.credential);
+    return url.href;
+  }
+
+  /** Reports a refusal that a socket found. */
+  refused(error: SkerryError): void {
+    if (isCredentialError(error.code)) this.#onRefused(error);
+  }
+}
+
+function isCredentialError(code: ErrorCode): boolean {
+  return code === "token_invalid" || code === "token_expired" || code === "token_revoked";
+}
+
+/** Reads an RFC 9457 problem; whatever else stands in the server's place (a proxy, say) is told by its status. */
+function problem(response: Response, text: string): SkerryError {
+  const retryAfter = Number(response.headers.get("Retry-After") ?? Number.NaN);
+  const options = Number.isFinite(retryAfter) ? { retryAfter } : {};
+  try {
+    const { code, detail } = JSON.parse(text) as { code: string; detail: string };
+    if (Object.hasOwn(ERRORS, code)) return new SkerryError(code as ErrorCode, detail, options);
+  } catch {
+    // Not a problem document.
+  }
+  const code = response.status >= 500 ? "unavailable" : response.status === 404 ? "route_not_found" : "internal";
+  return new SkerryError(code, `The server answered with status ${response.status}.`, options);
+}

@@ -1,0 +1,21 @@
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const ONE = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+// Event times are a wall clock that is stored as if it were UTC.
+const HOUR = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short" });
+const DATE = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", weekday: "short", day: "numeric", month: "long", year: "numeric" });
+
+export const whole = (value: number): string => WHOLE.format(value);
+export const oneDigit = (value: number): string => ONE.format(value);
+export const compact = (value: number): string => (Math.abs(value) < 10_000 ? WHOLE.format(value) : COMPACT.format(value));
+export const percent = (share: number): string => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+
+/** "14:00", "2 Jan" and "Tue, 2 January 2001" of an event time in Unix milliseconds. */
+export const clock = (time: number): string => HOUR.format(time);
+export const day = (time: number): string => DAY.format(time);
+export const date = (time: number): string => DATE.format(time);
+export const dayClock = (time: number): string => `${day(time)}, ${clock(time)}`;
+
+/** "1 flight", "2 flights". */
+export const plural = (count: number, noun: string): string => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
