@@ -46,9 +46,9 @@ export class Presence {
     return [...(this.#owned.get(connection) ?? [])].map((client) => plain(this.#clients.get(client)!));
   }
 
-  /** Puts back what {@link of} gave, after hibernation. */
+  /** Puts back what {@link of} gave, after hibernation; clients that have moved on to another connection stay there. */
   restore(connection: number, states: readonly PresenceState[]): void {
-    for (const state of states) this.#put(connection, state);
+    for (const state of states) if (!this.#clients.has(state.client)) this.#put(connection, state);
   }
 
   all(): PresenceState[] {

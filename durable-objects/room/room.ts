@@ -86,13 +86,15 @@ export class Room extends DurableObject<Env> {
     } catch (thrown) {
       this.#report("frame", thrown);
       const { code, message } = errorOf(thrown);
-      sockets.closeSocket(socket, code, message);
+      this.#hangUp(peer.id, code, message);
       this.#left(peer.id);
     }
   }
 
   override webSocketClose(socket: WebSocket): void {
-    const peer = this.#peerOf(socket);
+    // If this woke the object, the closed socket was not among the open ones that came back: bring it back to let it go,
+    // or its presence would stay with the others for ever.
+    const peer = this.#peerOf(socket) ?? this.#restore(socket);
     if (peer !== null) this.#left(peer.id);
   }
 
@@ -203,7 +205,9 @@ export class Room extends DurableObject<Env> {
   #hangUp(id: number, code: ErrorCode, detail: string): void {
     const peer = this.#peers.get(id);
     this.#peers.delete(id);
-    if (peer !== undefined) sockets.closeSocket(peer.socket, code, detail);
+    if (peer === undefined) return;
+    peer.socket.serializeAttachment(null);
+    sockets.closeSocket(peer.socket, code, detail);
   }
 
   #left(id: number): void {
@@ -306,19 +310,25 @@ export class Room extends DurableObject<Env> {
   #begin(storage: RoomStorage) {
     const room = { storage, machine: new RoomMachine(storage, storage.author) };
     this.#room = room;
-    for (const socket of this.ctx.getWebSockets()) {
-      const attachment = sockets.readAttachment<PeerState>(socket);
-      if (attachment === null || socket.readyState !== WebSocket.OPEN) continue;
-      const { actor, state } = attachment;
-      this.#nextId = Math.max(this.#nextId, state.id + 1);
-      this.#peers.set(state.id, { id: state.id, socket, actor, extended: state.extended });
-      this.#do(room.machine.restore(state.id, infoOf(actor, state.extended), state.saved, Date.now()));
-    }
+    for (const socket of this.ctx.getWebSockets()) if (socket.readyState === WebSocket.OPEN) this.#restore(socket);
     if (!storage.listed) {
       const later = () => this.#alarms.schedule("list", Date.now() + LIST_AGAIN);
       this.ctx.waitUntil(this.#list().catch(later));
     }
     return room;
+  }
+
+  /** Null for a socket that we closed: it has no attachment any more. */
+  #restore(socket: WebSocket): Peer | null {
+    const attachment = sockets.readAttachment<PeerState>(socket);
+    const room = this.#existing();
+    if (attachment === null || room === null) return null;
+    const { actor, state } = attachment;
+    const peer: Peer = { id: state.id, socket, actor, extended: state.extended };
+    this.#nextId = Math.max(this.#nextId, state.id + 1);
+    this.#peers.set(state.id, peer);
+    this.#do(room.machine.restore(state.id, infoOf(actor, state.extended), state.saved, Date.now()));
+    return peer;
   }
 
   #peerOf(socket: WebSocket): Peer | null {
