@@ -79,7 +79,9 @@ export function findings({ dates, gzip, wasm, uncommitted, rehearsal, today }: F
   else {
     const binaries = uncommitted.filter((path) => path.startsWith("wasm/"));
     if (binaries.length > 0)
-      stop(`wasm/ has changes that are not committed (${binaries.join(", ")}): what is deployed could not be rebuilt.`);
+      (rehearsal ? note : stop)(
+        `wasm/ has changes that are not committed (${binaries.join(", ")}): what is deployed could not be rebuilt.`,
+      );
     else if (uncommitted.length > 0) note(`${uncommitted.length} files have changes that are not committed; they are deployed too.`);
   }
   return found;
