@@ -40,7 +40,7 @@ export async function refreshTopic(env: Env, scope: Scope, name: string): Promis
   const { value: topic } = await directory(env, scope, name).getTopic(name);
   cached.delete(key);
   if (topic === null)
-    throw new SkerryError("topic_not_found", `There is no topic "${name}". Create it with PUT /v1/stream/${encodeURIComponent(name)}.`);
+    throw new SkerryError("topic_not_found", `There is no topic "${name}". Create it with PUT /v1/topics/${encodeURIComponent(name)}.`);
   if (cached.size >= MAX_CACHED) cached.delete(cached.keys().next().value as string);
   cached.set(key, { topic, readAt });
   return topic;

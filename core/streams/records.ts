@@ -4,7 +4,8 @@ import { encodeBatch, type RecordBatch } from "./batch.ts";
 import { partitionOf } from "./partition.ts";
 
 export const MAX_RECORDS = 10_000;
-export const MAX_RECORD_BYTES = 256 * 1024;
+/** A key is part of table cursors and positions, which clients carry in URLs and frames. */
+export const MAX_KEY_BYTES = 256;
 /** A partition's share of one append must fit a row, with room for its header. */
 export const MAX_BATCH_BYTES = 1_400_000;
 
@@ -81,7 +82,11 @@ export function partitionRecords(values: unknown[], topic: TopicMeta, now: numbe
 const utf8 = new TextEncoder();
 
 function keyText(found: unknown, path: string, index: number): string {
-  if (typeof found === "string") return found;
+  if (typeof found === "string") {
+    // UTF-16 length times three bounds the UTF-8 length.
+    if (found.length * 3 <= MAX_KEY_BYTES || utf8.encode(found).length <= MAX_KEY_BYTES) return found;
+    throw new SkerryError("bad_record", `The key of record ${index} is longer than ${MAX_KEY_BYTES} bytes.`, { extra: { index } });
+  }
   if (typeof found === "number" || typeof found === "boolean") return String(found);
   throw new SkerryError(
     "bad_record",

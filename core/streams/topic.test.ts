@@ -83,6 +83,7 @@ describe("records", () => {
   it.each([
     [record(null, 1), /no key.*"\/a~1b\/0"/],
     [record({}, 1), /no key/],
+    [record("é".repeat(129), 1), /longer than 256 bytes/],
     [{ at: 1 }, /no key/],
     [record("k", "yesterday"), /no event time.*"\/at"/],
     [record("k", -1), /no event time/],

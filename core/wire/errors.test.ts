@@ -37,7 +37,10 @@ describe("errors", () => {
   });
 
   it("[WE2] anything else is internal, and its message does not leak", () => {
-    const thrown = fc.oneof(fc.anything(), fc.constantFrom({ code: "no_such_code", message: "m" }, { code: 7 }, new Error("secret"), null));
+    const thrown = fc.oneof(
+      fc.anything(),
+      fc.constantFrom({ code: "no_such_code", message: "m" }, { code: 7 }, { code: "constructor" }, new Error("secret"), null),
+    );
     fc.assert(
       fc.property(thrown, (value) => {
         const error = errorOf(value);

@@ -96,7 +96,7 @@ export class SkerryError extends Error {
 export function errorOf(thrown: unknown): SkerryError {
   if (thrown instanceof SkerryError) return thrown;
   const remote = thrown as Partial<SkerryError> & { overloaded?: boolean; retryable?: boolean };
-  if (typeof remote?.code === "string" && remote.code in ERRORS) {
+  if (typeof remote?.code === "string" && Object.hasOwn(ERRORS, remote.code)) {
     return new SkerryError(remote.code as ErrorCode, String(remote.message), {
       ...(remote.retryAfter !== undefined && { retryAfter: remote.retryAfter }),
       ...(remote.extra !== undefined && { extra: remote.extra }),

@@ -6,6 +6,9 @@ export type Jurisdiction = "global" | "eu" | "us" | "fedramp";
 /** The tenant a request acts in: every object name, R2 key and queue message begins with it. */
 export type Scope = { project: string; jurisdiction: Jurisdiction };
 
+const CAPABILITIES: readonly string[] = ["rooms", "streams", "groups", "data", "models", "platform"] satisfies Capability[];
+const JURISDICTIONS: readonly string[] = ["global", "eu", "us", "fedramp"] satisfies Jurisdiction[];
+
 export const DEFAULT_SCOPE: Scope = { project: "main", jurisdiction: "global" };
 export const MAX_NAME_BYTES = 256;
 
@@ -39,11 +42,18 @@ export function objectName(scope: Scope, capability: Capability, ...parts: (stri
 export function parseObjectName(name: string): { scope: Scope; capability: Capability; parts: string[] } {
   const [version, project, jurisdiction, capability, ...parts] = name.split("/");
   if (version !== "v1" || !project || !jurisdiction || !capability) throw new SkerryError("bad_name", `"${name}" is not an object name.`);
-  return {
-    scope: { project, jurisdiction: jurisdiction as Jurisdiction },
-    capability: capability as Capability,
-    parts: parts.map(decodeURIComponent),
-  };
+  if (!JURISDICTIONS.includes(jurisdiction) || !CAPABILITIES.includes(capability)) {
+    throw new SkerryError("bad_name", `"${name}" is not an object name.`);
+  }
+  try {
+    return {
+      scope: { project: checkProject(project), jurisdiction: jurisdiction as Jurisdiction },
+      capability: capability as Capability,
+      parts: parts.map(decodeURIComponent),
+    };
+  } catch (cause) {
+    throw new SkerryError("bad_name", `"${name}" is not an object name.`, { cause });
+  }
 }
 
 function utf8Length(text: string): number {

@@ -16,6 +16,8 @@ export type TablePayload = { rows: TableRow[]; streamTime: number; closedBefore:
 /** Deltas within this many ms go out as one frame: a reader cannot see more, and each frame costs an encode. */
 const CONFLATE_MS = 100;
 const ROWS_PER_FRAME = 1000;
+/** A frame may have 1 MiB; a character may take three bytes of it. */
+const FRAME_CHARACTERS = 256 * 1024;
 
 /**
  * The live side of a task: sessions over hibernating sockets, which subscribe to `{table}/{partition}`. The object is
@@ -87,9 +89,9 @@ export class LiveTables {
     for (const [name, table] of machine.tables) {
       const cells = [...(gathered.cells.get(name) ?? [])];
       // A subscriber that is exactly at `since` gets the rows; another, or one of too many rows, asks for its own.
-      const fits = cells.length <= ROWS_PER_FRAME;
-      const from = fits ? this.#position(gathered.since) : "-";
-      const rows = fits ? cells.map((cell) => table.row(cell)) : [];
+      const cut = cutToFrame(cells.slice(0, ROWS_PER_FRAME + 1).map((cell) => table.row(cell)));
+      const from = cut.more ? "-" : this.#position(gathered.since);
+      const rows = cut.more ? [] : cut.kept;
       const change = publication(`${name}/${this.#partition}`, from, this.#position(machine.revision), payload(table, rows));
       for (const socket of this.#ctx.getWebSockets()) {
         const known = this.#session(socket);
@@ -165,9 +167,9 @@ export class LiveTables {
     const plan = planResume({ generation: this.#generation, first: 1, head: machine.revision }, ask.from);
     switch (plan.read) {
       case "snapshot":
-        return this.#snapshot(table, machine.revision, undefined, ask.limit);
+        return this.#snapshot(table, machine.revision, undefined, ask.limit, machine.revision);
       case "rest":
-        return this.#snapshot(table, plan.at, JSON.parse(plan.cursor), ask.limit);
+        return this.#snapshot(table, plan.at, parseCursor(plan.cursor), ask.limit, machine.revision);
       case "changes":
         return this.#changes(table, plan.after, machine.revision, ask.limit);
       default:
@@ -176,18 +178,19 @@ export class LiveTables {
   }
 
   /** Rows change while a snapshot is sent in parts: those changes come after it, since its position is where it began. */
-  #snapshot(table: WindowedTable, at: number, after: { start: number; key: string } | undefined, limit: number): Reply {
+  #snapshot(table: WindowedTable, at: number, after: Cursor | undefined, limit: number, head: number): Reply {
     const items: DataItem[] = [];
     let cursor = after;
     for (;;) {
-      const rows = table.query({ limit: ROWS_PER_FRAME, after: cursor });
-      const end = rows.length < ROWS_PER_FRAME;
-      const last = rows.at(-1);
+      const rows = cutToFrame(table.query({ limit: ROWS_PER_FRAME + 1, after: cursor }));
+      const last = rows.kept.at(-1);
       if (last !== undefined) cursor = { start: last.window.start, key: last.key };
-      const position = end ? this.#position(at) : this.#position(at, JSON.stringify(cursor));
-      items.push({ position, kind: "snapshot", ...(end && { last: true }), payload: payload(table, rows) });
-      if (end || items.length >= Math.max(1, limit))
-        return { mode: after === undefined ? "snapshot" : "resume", position, items, more: !end };
+      const end = !rows.more;
+      const position = end ? this.#position(at) : this.#position(at, formatCursor(cursor as Cursor));
+      items.push({ position, kind: "snapshot", ...(end && { last: true }), payload: payload(table, rows.kept) });
+      if (end || items.length >= Math.max(1, limit)) {
+        return { mode: after === undefined ? "snapshot" : "resume", position, items, more: !end || at < head };
+      }
     }
   }
 
@@ -197,7 +200,7 @@ export class LiveTables {
     const items: DataItem[] = [];
     let begin = 0;
     while (begin < rows.length && items.length < Math.max(1, limit)) {
-      let end = Math.min(rows.length, begin + ROWS_PER_FRAME);
+      let end = begin + cutToFrame(rows.slice(begin, begin + ROWS_PER_FRAME)).kept.length;
       // A position names a whole revision, so the rows of one stay together.
       while (end < rows.length && (rows[end] as TableRow).revision === (rows[end - 1] as TableRow).revision) end++;
       const position = end === rows.length ? this.#position(head) : this.#position((rows[end - 1] as TableRow).revision);
@@ -213,6 +216,27 @@ export class LiveTables {
 function splitTarget(target: string): [string, number] {
   const at = target.lastIndexOf("/");
   return [target.slice(0, at), Number(target.slice(at + 1))];
+}
+
+type Cursor = { start: number; key: string };
+
+function formatCursor({ start, key }: Cursor): string {
+  return `${start}/${key}`;
+}
+
+function parseCursor(text: string): Cursor {
+  const at = text.indexOf("/");
+  return { start: Number(text.slice(0, at)), key: text.slice(at + 1) };
+}
+
+/** The first rows that make a frame: at most {@link ROWS_PER_FRAME}, and about half of what a frame may hold, but at least one. */
+function cutToFrame(rows: TableRow[]): { kept: TableRow[]; more: boolean } {
+  let size = 0;
+  for (let count = 0; count < rows.length; count++) {
+    if (count === ROWS_PER_FRAME || (count > 0 && size > FRAME_CHARACTERS)) return { kept: rows.slice(0, count), more: true };
+    size += JSON.stringify(rows[count]).length;
+  }
+  return { kept: rows, more: false };
 }
 
 function payload(table: WindowedTable, rows: TableRow[]): TablePayload {
