@@ -124,6 +124,14 @@ export class Api {
     }
   }
 
+  /** A room's document as JSON, all its shared types by name; null where there is no such room yet. */
+  async doc(room: string): Promise<Record<string, unknown> | null> {
+    return this.#json<Record<string, unknown>>(`/v1/rooms/${room}/doc`).catch((error) => {
+      if (error instanceof Refused && error.code === "room_not_found") return null;
+      throw error;
+    });
+  }
+
   usage(): Promise<{ total: { requests: number; rows: number }; dollars: { total: number } }> {
     return this.#json("/v1/usage");
   }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Forest } from "../../core/inference/forest.ts";
-import type { InferenceExports } from "../../core/inference/port.ts";
+import { type InferenceExports, MAX_ROWS } from "../../core/inference/port.ts";
 import { flightRows, UNUSUAL_SCORE } from "../../topologies/flight-features.ts";
 import { ROOT } from "../lib/paths.ts";
 import type { Api } from "./api.ts";
@@ -13,12 +13,13 @@ export function expectedUnusual(arrivals: readonly Arrival[]): string[] {
   const module = new WebAssembly.Module(readFileSync(join(ROOT, "wasm/artifacts/skerry_inference.wasm")));
   const exports = new WebAssembly.Instance(module).exports as unknown as InferenceExports;
   const forest = Forest.load(exports, new Uint8Array(readFileSync(join(ROOT, "wasm/artifacts/flight-forest.bin"))));
-  const flights = arrivals.map(({ flight }) => flight);
-  const scores = forest.score(flightRows(flights), flights.length);
-  return flights
-    .filter((_, index) => scores[index]! >= UNUSUAL_SCORE)
-    .map(({ id }) => id)
-    .sort();
+  const ids: string[] = [];
+  for (let from = 0; from < arrivals.length; from += MAX_ROWS) {
+    const flights = arrivals.slice(from, from + MAX_ROWS).map(({ flight }) => flight);
+    const scores = forest.score(flightRows(flights), flights.length);
+    ids.push(...flights.filter((_, index) => scores[index]! >= UNUSUAL_SCORE).map(({ id }) => id));
+  }
+  return ids.sort();
 }
 
 /**

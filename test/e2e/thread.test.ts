@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Api } from "../../scripts/demo/api.ts";
+import { type BoardLine, expectedBoard } from "../../scripts/demo/board.ts";
 import { loadFlights } from "../../scripts/demo/data.ts";
 import { auditTopic, compareTable, homeOf, sendAll } from "../../scripts/demo/thread.ts";
 import { expectedUnusual, unusualIds } from "../../scripts/demo/unusual.ts";
@@ -8,6 +9,8 @@ import { type QueueFaults, startServer } from "./harness.ts";
 /** Most of a day: every partition, late records in each, and more than a thousand windows. */
 const RECORDS = 12_000;
 const GRACE = 7_200_000;
+/** The board is two topologies, a topic and a room away, each with its second of conflation. */
+const PATIENCE = { timeout: 30_000, interval: 200 };
 const arrivals = (await loadFlights()).arrivals.slice(0, RECORDS);
 
 /** The thread through a server of its own: create, send, wait until the table holds all of it. */
@@ -18,6 +21,14 @@ async function thread(queueFaults?: QueueFaults): Promise<Api> {
   expect(sent.records).toBe(RECORDS);
   await api.untilApplied("flight-desk");
   return api;
+}
+
+/** The board that the room `flight-desk` shows, in its order. */
+async function board(api: Api): Promise<BoardLine[]> {
+  const lines = ((await api.doc("flight-desk"))?.board ?? {}) as Record<string, BoardLine>;
+  return Object.keys(lines)
+    .sort()
+    .map((rank) => lines[rank]!);
 }
 
 describe("one thread of real data", () => {
@@ -35,6 +46,7 @@ describe("one thread of real data", () => {
 
     expect(unusual.length).toBeGreaterThan(50);
     expect(await unusualIds(api, unusual.length)).toEqual(unusual);
+    await expect.poll(() => board(api), PATIENCE).toEqual(expectedBoard(expected.rows));
 
     await api.untilFinal("delays");
     expect((await compareTable(api.server, arrivals)).differences).toEqual([]);
@@ -45,10 +57,12 @@ describe("one thread of real data", () => {
     ["a third of the messages is lost", { dropRate: 0.35 }],
     ["every message is lost", { dropRate: 1 }],
   ];
-  it.each(faults)("ends in the same table and the same unusual flights when %s", async (_, queueFaults) => {
+  it.each(faults)("ends in the same table, the same unusual flights and the same board when %s", async (_, queueFaults) => {
     const api = await thread(queueFaults);
-    expect((await compareTable(api.server, arrivals)).differences).toEqual([]);
+    const { expected, differences } = await compareTable(api.server, arrivals);
+    expect(differences).toEqual([]);
     expect(await auditTopic(api.server, arrivals)).toEqual({ lost: 0, extra: 0, inOrder: true, records: RECORDS });
     expect(await unusualIds(api, unusual.length)).toEqual(unusual);
+    await expect.poll(() => board(api), PATIENCE).toEqual(expectedBoard(expected.rows));
   });
 });
