@@ -126,6 +126,17 @@ describe("durability", () => {
     expect(room.journal.head).toBe(1);
   });
 
+  it("[RM6] writes at once when a connection closes: nobody may be left to send its edits again", () => {
+    const room = new MemoryRoom();
+    room.connect(1);
+    room.frame(1, updateFrame(insert(7, "last words")));
+    room.disconnect(1);
+    expect(room.journal.head).toBe(1);
+    room.connect(2);
+    room.disconnect(2);
+    expect(room.journal.head).toBe(1);
+  });
+
   it("[RM7] a crash loses what waited less than the delay, and nothing older", () => {
     const room = new MemoryRoom();
     room.connect(1);

@@ -407,6 +407,8 @@ export class RoomMachine {
 
   #drop(id: number): void {
     if (!this.#connections.delete(id)) return;
+    // Who leaves may be the only one who could have sent its last edits again.
+    if (this.#pending.length > 0) this.#commit();
     const gone = this.#presence.leave(id);
     if (gone.length > 0) this.#relay(gone, null);
   }

@@ -1,0 +1,180 @@
+import * as decoding from "lib0/decoding";
+import * as encoding from "lib0/encoding";
+import { describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { WebsocketProvider } from "y-websocket";
+import * as Y from "yjs";
+import { ROOM_OPTIONS } from "../../core/crdt/options.ts";
+import { type Server, startServer } from "./harness.ts";
+
+/** How late the room's timer and the relay to an observer may be on a busy machine, in milliseconds. */
+const SLACK = 50;
+
+type Stock = { doc: Y.Doc; provider: WebsocketProvider };
+
+async function token(server: Server, rights: string[]): Promise<string> {
+  const response = await fetch(`${server.url}/v1/tokens`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${server.adminKey}`, "content-type": "application/json" },
+    body: JSON.stringify({ grants: [{ capability: "rooms", name: "flight-desk", rights }], expiresIn: 3600 }),
+  });
+  return ((await response.json()) as { token: string }).token;
+}
+
+/** The provider as it comes; only the WebSocket is Node's. */
+function join(server: Server, credential: string): Stock {
+  const doc = new Y.Doc();
+  const options = { params: { token: credential }, WebSocketPolyfill: WebSocket as never, disableBc: true, maxBackoffTime: 200 };
+  return { doc, provider: new WebsocketProvider(`${server.wsUrl}/v1/rooms`, "flight-desk", doc, options) };
+}
+
+function leave(...clients: Stock[]): void {
+  for (const { doc, provider } of clients) {
+    provider.destroy();
+    doc.destroy();
+  }
+}
+
+async function until(what: () => boolean, within = 20_000): Promise<void> {
+  const end = Date.now() + within;
+  while (!what()) {
+    if (Date.now() > end) throw new Error(`Did not happen within ${within} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** Longer than the commit delay: what was relayed is on disk. */
+const settled = () => new Promise((resolve) => setTimeout(resolve, 4 * ROOM_OPTIONS.commitDelay));
+
+const text = ({ doc }: Stock): string => doc.getText("note").toString();
+
+describe("stock y-websocket", () => {
+  it("syncs edits and presence live, and finds the document again after a restart", async () => {
+    let server = await startServer();
+    const write = await token(server, ["read", "write"]);
+    const read = await token(server, ["read"]);
+    const [ada, bob, guest] = [join(server, write), join(server, write), join(server, read)];
+    await until(() => ada.provider.synced && bob.provider.synced && guest.provider.synced);
+    ada.doc.getText("note").insert(0, "runway 27 closed");
+    ada.provider.awareness.setLocalState({ name: "Ada" });
+    await until(() => text(bob) === "runway 27 closed" && text(guest) === text(ada));
+    await until(() => bob.provider.awareness.getStates().get(ada.doc.clientID)?.name === "Ada");
+    guest.doc.getText("note").insert(0, "not mine to write: ");
+    bob.doc.getText("note").insert(0, "09:00 ");
+    await until(() => text(ada) === "09:00 runway 27 closed");
+    await settled();
+
+    server = await server.restart();
+    leave(guest);
+    await until(() => ada.provider.synced && bob.provider.synced);
+    bob.doc.getText("note").insert(0, "Mon ");
+    await until(() => text(ada) === "Mon 09:00 runway 27 closed");
+    ada.provider.disconnect();
+    await until(() => !bob.provider.awareness.getStates().has(ada.doc.clientID));
+    leave(ada, bob);
+    await settled();
+    await server.stop();
+    server = await server.restart();
+    const later = join(server, write);
+    await until(() => later.provider.synced);
+    expect(text(later)).toBe("Mon 09:00 runway 27 closed");
+    leave(later);
+  });
+
+  it("stops reconnecting, as it does for 44xx, when the room is deleted", async () => {
+    const server = await startServer();
+    const ada = join(server, await token(server, ["write"]));
+    await until(() => ada.provider.synced);
+    const closed = new Promise<{ code: number }>((resolve) => ada.provider.on("closed", resolve));
+    await fetch(`${server.url}/v1/rooms/flight-desk`, { method: "DELETE", headers: { authorization: `Bearer ${server.adminKey}` } });
+    expect((await closed).code).toBe(4404);
+    leave(ada);
+  });
+});
+
+/** A client with extension frames that only writes: it counts what the room says is durable. */
+async function acknowledged(server: Server, credential: string): Promise<{ write(key: string): void; durable(): string[]; close(): void }> {
+  const socket = new WebSocket(`${server.wsUrl}/v1/rooms/flight-desk?ack=1&token=${credential}`);
+  socket.binaryType = "arraybuffer";
+  const doc = new Y.Doc();
+  const sent: string[] = [];
+  let count = 0;
+  socket.on("message", (data: ArrayBuffer) => {
+    const decoder = decoding.createDecoder(new Uint8Array(data));
+    if (decoding.readVarUint(decoder) === 120 && decoding.readVarUint(decoder) === 1) count = decoding.readVarUint(decoder);
+  });
+  socket.on("error", () => {});
+  await new Promise((resolve) => socket.on("open", resolve));
+  doc.on("update", (update: Uint8Array) => {
+    const encoder = encoding.createEncoder();
+    encoding.writeVarUint(encoder, 0);
+    encoding.writeVarUint(encoder, 2);
+    encoding.writeVarUint8Array(encoder, update);
+    socket.send(encoding.toUint8Array(encoder));
+  });
+  return {
+    write(key) {
+      sent.push(key);
+      doc.getMap("acked").set(key, true);
+    },
+    durable: () => sent.slice(0, count),
+    close: () => socket.terminate(),
+  };
+}
+
+describe("SIGKILL of the process group", () => {
+  it("loses no acknowledged update and none older than the commit delay: counted over five kills", async () => {
+    let server = await startServer();
+    const credential = await token(server, ["read", "write"]);
+    const survived: string[] = [];
+    const total = { sent: 0, seen: 0, old: 0, lost: 0, lostYoung: 0, acknowledged: 0 };
+    for (let round = 0; round < 5; round++) {
+      const [writer, observer] = [join(server, credential), join(server, credential)];
+      const counted = await acknowledged(server, credential);
+      await until(() => writer.provider.synced && observer.provider.synced);
+      /** When the observer got each edit: the room had it by then at the latest. */
+      const seenAt = new Map<string, number>();
+      observer.doc.getMap("kept").observe(({ keysChanged }) => {
+        for (const key of keysChanged) if (!seenAt.has(key)) seenAt.set(key, Date.now());
+      });
+      const end = Date.now() + 700 + 90 * round;
+      let n = 0;
+      while (Date.now() < end) {
+        writer.doc.getMap("kept").set(`${round}-${n}`, n);
+        counted.write(`${round}-${n}`);
+        n++;
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      const killedAt = Date.now();
+      const killed = server.kill();
+      const durable = counted.durable();
+      await killed;
+      // Nobody who still holds the edits may come back: what is there afterwards was on disk.
+      leave(writer, observer);
+      counted.close();
+      server = await server.restart();
+      const reader = join(server, credential);
+      await until(() => reader.provider.synced);
+      const kept = reader.doc.getMap("kept");
+      const acked = reader.doc.getMap("acked");
+      const old = [...seenAt].filter(([, at]) => at < killedAt - ROOM_OPTIONS.commitDelay - SLACK).map(([key]) => key);
+      survived.push(...old);
+      total.sent += n;
+      total.seen += seenAt.size;
+      total.old += old.length;
+      total.lost += old.filter((key) => !kept.has(key)).length;
+      total.lostYoung += [...seenAt.keys()].filter((key) => !kept.has(key)).length;
+      total.acknowledged += durable.length;
+      expect(durable.filter((key) => !acked.has(key))).toEqual([]);
+      expect(survived.filter((key) => !kept.has(key))).toEqual([]);
+      leave(reader);
+    }
+    console.log(
+      `five kills: ${total.sent} sent, ${total.seen} relayed, ${total.old} older than the commit delay of which ${total.lost} lost, ` +
+        `${total.lostYoung} younger lost, ${total.acknowledged} acknowledged of which 0 lost`,
+    );
+    expect(total.old).toBeGreaterThan(200);
+    expect(total.acknowledged).toBeGreaterThan(200);
+    await server.close();
+  });
+});
