@@ -39,12 +39,18 @@ export class Counters {
   readonly total = computed(() => this.samples.value.at(-1) ?? null);
   readonly #poll: Poll;
   #changed = Date.now();
+  #away = false;
 
-  constructor(api: Api) {
+  /** `onBack` hears that the server answers again after it did not. */
+  constructor(api: Api, onBack: () => void) {
     this.#poll = poll(
       async (signal) => this.#take(await api.get<TopologyStatus>(`/v1/topologies/${TOPOLOGY}`, signal)),
       () => (Date.now() - this.#changed < IDLE_AFTER ? BUSY_MS : IDLE_MS),
-      (connection) => report(NAME, connection),
+      (connection) => {
+        if (connection.state === "live" && this.#away) onBack();
+        this.#away = connection.state === "waiting";
+        report(NAME, connection);
+      },
     );
   }
 

@@ -1,7 +1,8 @@
 import { computed, signal } from "@preact/signals";
+import type { TableEvent } from "@skerry/client";
 import type { Api } from "../platform/api.ts";
 import { type Connection, report } from "../platform/connections.ts";
-import { followTable, type TablePart } from "../platform/follow.ts";
+import { type Following, followTable } from "../platform/follow.ts";
 
 /** A row of the table `delays`: one airport in one hour. Minutes; `delayed` is a share. */
 export type Delays = { count: number; mean: number | null; max: number | null; delayed: number };
@@ -15,6 +16,7 @@ const NAME = "Delay windows";
 const CONFLATE_MS = 200;
 
 type Partition = { streamTime: number; closedBefore: number; late: number };
+const UNKNOWN: Partition = { streamTime: -1, closedBefore: -1, late: 0 };
 export type Overview = { windows: number; open: number; flights: number; late: number; first: number; last: number; streamTime: number };
 
 /** The table `delays` as it stands, followed live. Readers look at `version` and then into the rows. */
@@ -27,26 +29,30 @@ export class DelayTable {
   readonly overview = computed(() => this.#summarise(this.version.value));
   /** Airports by number of flights, most first. */
   readonly busiest = computed(() => this.#rank(this.version.value));
-  readonly #partitions: Partition[];
   readonly #flights = new Map<string, number>();
-  readonly #awaited: Set<number>;
-  readonly #follower: { close(): void };
+  readonly #following: Following;
   readonly #onActivity: () => void;
+  #partitions: Partition[] = [];
+  /** Partitions whose snapshot is not whole yet. */
+  #awaited = new Set<number>();
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(api: Api, partitions: number, onActivity: () => void) {
-    this.#partitions = Array.from({ length: partitions }, () => ({ streamTime: -1, closedBefore: -1, late: 0 }));
-    this.#awaited = new Set(this.#partitions.keys());
+  constructor(api: Api, onActivity: () => void) {
     this.#onActivity = onActivity;
-    this.#follower = followTable<Delays>(api, TABLE, partitions, {
-      onReset: (partition) => this.#reset(partition),
-      onPart: (partition, part) => this.#take(partition, part),
+    this.#following = followTable(api, TABLE, {
+      onOpen: (partitions) => this.#open(partitions),
+      onEvent: (event) => this.#take(event),
       onState: (connection) => this.#state(connection),
     });
   }
 
+  /** The server answers again: does not wait long for the table. */
+  nudge(): void {
+    this.#following.nudge();
+  }
+
   close(): void {
-    this.#follower.close();
+    this.#following.close();
     if (this.#timer !== null) clearTimeout(this.#timer);
     report(NAME, null);
   }
@@ -64,6 +70,34 @@ export class DelayTable {
     this.problem.value = connection.state === "refused" ? connection.detail : null;
   }
 
+  #open(partitions: number): void {
+    this.airports.clear();
+    this.#flights.clear();
+    this.#partitions = Array.from({ length: partitions }, () => ({ ...UNKNOWN }));
+    this.#awaited = new Set(this.#partitions.keys());
+    this.#show();
+  }
+
+  #take(event: TableEvent): void {
+    const { partition } = event;
+    if (event.kind === "reset") this.#reset(partition);
+    else {
+      const { rows, streamTime, closedBefore, late, complete } = event;
+      this.#partitions[partition] = { streamTime, closedBefore, late };
+      for (const { key, window, value, final } of rows) {
+        const cells = this.airports.get(key) ?? new Map<number, Cell>();
+        this.airports.set(key, cells);
+        const before = cells.get(window.start)?.count ?? 0;
+        const delays = value as Delays;
+        cells.set(window.start, { ...delays, start: window.start, end: window.end, closed: final, partition });
+        this.#flights.set(key, (this.#flights.get(key) ?? 0) + delays.count - before);
+      }
+      if (complete) this.#awaited.delete(partition);
+      if (this.complete.value) this.#onActivity();
+    }
+    this.#show();
+  }
+
   #reset(partition: number): void {
     for (const [airport, cells] of this.airports) {
       if (cells.values().next().value?.partition === partition) {
@@ -71,22 +105,8 @@ export class DelayTable {
         this.#flights.delete(airport);
       }
     }
-    this.#partitions[partition] = { streamTime: -1, closedBefore: -1, late: 0 };
-    this.#show();
-  }
-
-  #take(partition: number, { rows, streamTime, closedBefore, late }: TablePart<Delays>): void {
-    this.#partitions[partition] = { streamTime, closedBefore, late };
-    for (const { key, window, value, final } of rows) {
-      const cells = this.airports.get(key) ?? new Map<number, Cell>();
-      this.airports.set(key, cells);
-      const before = cells.get(window.start)?.count ?? 0;
-      cells.set(window.start, { ...value, start: window.start, end: window.end, closed: final, partition });
-      this.#flights.set(key, (this.#flights.get(key) ?? 0) + value.count - before);
-    }
-    this.#awaited.delete(partition);
-    if (this.complete.value) this.#onActivity();
-    this.#show();
+    this.#partitions[partition] = { ...UNKNOWN };
+    this.#awaited.add(partition);
   }
 
   #show(): void {

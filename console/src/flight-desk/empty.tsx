@@ -17,7 +17,7 @@ export function Empty() {
         <li>This page follows the table live; the board below is written by the stream, the note by you.</li>
       </ol>
       <p class="hint">
-        About 100,000 flights at 2,000 a second: it takes a minute. <code>-- --speed max</code> does not wait.
+        About 100,000 flights at 2,000 a second: it takes a minute. Stop it and start it as you like, it goes on where it stood.
       </p>
     </section>
   );

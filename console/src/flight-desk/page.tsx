@@ -23,17 +23,20 @@ import { UnusualList } from "./unusual-list.tsx";
 /** What the page reads, from when it is opened until it is left. */
 class Desk {
   readonly counters: Counters;
+  readonly table: DelayTable;
   readonly unusual: UnusualFlights;
   readonly room: DeskRoom;
 
   constructor(api: Api, session: Session) {
-    this.counters = new Counters(api);
+    this.counters = new Counters(api, () => this.table.nudge());
+    this.table = new DelayTable(api, () => this.counters.wake());
     this.unusual = new UnusualFlights(api, session);
     this.room = new DeskRoom(api, session);
   }
 
   close(): void {
     this.counters.close();
+    this.table.close();
     this.unusual.close();
     this.room.close();
   }
@@ -47,30 +50,20 @@ export default function FlightDesk({ api, session }: PageProps) {
     setDesk(opened);
     return () => opened.close();
   }, [api, session]);
-  return desk === null ? null : <Open desk={desk} api={api} />;
+  return desk === null ? null : <Open desk={desk} />;
 }
 
-function Open({ desk, api }: { desk: Desk; api: Api }) {
-  const { counters, unusual, room } = desk;
-  const [table, setTable] = useState<DelayTable | null>(null);
-  // How many partitions the table has is known from the topology.
-  const partitions = useComputed(() => counters.topology.value?.partitions ?? null).value;
-  useEffect(() => {
-    if (partitions === null) return;
-    const opened = new DelayTable(api, partitions, () => counters.wake());
-    setTable(opened);
-    return () => opened.close();
-  }, [api, counters, partitions]);
+function Open({ desk: { counters, table, unusual, room } }: { desk: Desk }) {
   const total = counters.total.value;
   const empty = total !== null && total.appended === 0;
 
   return (
-    <div class="desk">
+    <div class={empty ? "desk desk-empty" : "desk"}>
       <Title table={table} />
       <RatePanel counters={counters} />
       <Tiles counters={counters} table={table} unusual={unusual} />
       {empty && <Empty />}
-      {!empty && table !== null && <Charts table={table} />}
+      {!empty && <Charts table={table} />}
       <Board room={room} />
       {!empty && <UnusualList unusual={unusual} />}
       <Note room={room} />
@@ -79,8 +72,8 @@ function Open({ desk, api }: { desk: Desk; api: Api }) {
   );
 }
 
-function Title({ table }: { table: DelayTable | null }) {
-  const time = table?.overview.value.streamTime ?? -1;
+function Title({ table }: { table: DelayTable }) {
+  const time = table.overview.value.streamTime;
   return (
     <header class="desk-title">
       <h1>Flight desk</h1>

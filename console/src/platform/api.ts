@@ -36,14 +36,6 @@ export class Api {
     throw error;
   }
 
-  /** The address of a socket, with the credential in the query, because a browser can send no headers with it. */
-  socketUrl(path: string): string {
-    const url = new URL(path, location.href);
-    url.protocol = url.protocol.replace("http", "ws");
-    if (this.credential !== null) url.searchParams.set("token", this.credential);
-    return url.href;
-  }
-
   /** Reports a refusal that a socket found. */
   refused(error: SkerryError): void {
     if (isCredentialError(error.code)) this.#onRefused(error);

@@ -6,8 +6,8 @@ const HOUR = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", hour: "2-digit"
 const DAY = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short" });
 const DATE = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", weekday: "short", day: "numeric", month: "long", year: "numeric" });
 
-export const whole = (value: number): string => WHOLE.format(value);
-export const oneDigit = (value: number): string => ONE.format(value);
+export const whole = (value: number): string => WHOLE.format(value).replace("-", "−");
+export const oneDigit = (value: number): string => ONE.format(value).replace("-", "−");
 export const compact = (value: number): string => (Math.abs(value) < 10_000 ? WHOLE.format(value) : COMPACT.format(value));
 export const percent = (share: number): string => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
 
