@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { DEFAULT_SCOPE } from "../../core/wire/names.ts";
 import { projectStub } from "../../workers/middleware/keyring.ts";
+import { limitAddress } from "../../workers/middleware/limits.ts";
 import { ADMIN, call, callWith, mint, problem } from "./gate-kit.ts";
 
 const rooms = [{ capability: "rooms", name: "team-*", rights: ["read"] }];
@@ -13,6 +14,7 @@ async function refused(response: Response): Promise<[number, string]> {
 
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 /** Moves the clock that Worker and objects read, and nothing else: both run in this isolate. */
@@ -201,32 +203,56 @@ describe("limits", () => {
     const keys: string[] = [];
     return { keys, limit: async ({ key }: { key: string }) => ({ success: keys.push(key) <= budget }) };
   }
+  /** Makes the sample take every request, or none. */
+  const sampling = (all: boolean) => vi.spyOn(Math, "random").mockReturnValue(all ? 0 : 0.99);
+  const from = (ip: string) => ({ "cf-connecting-ip": ip });
 
   it("[GT4] what is not proven counts against its address, what is against its token, the admin against nothing", async () => {
+    sampling(true);
     const [address, token] = [limiter(100), limiter(100)];
     const vars = { RATE_ADDRESS: address, RATE_TOKEN: token };
     const minted = await mint(rooms);
-    const from = (ip: string) => ({ "cf-connecting-ip": ip });
     await callWith(vars, "/v1/session", { token: null, headers: from("203.0.113.7") });
     await callWith(vars, "/v1/session", { token: "wrong", headers: from("203.0.113.8") });
     await callWith(vars, "/v1/session", { token: minted.token, headers: from("2001:db8:1:2:3:4:5:6") });
     await callWith(vars, "/v1/session", { token: minted.token, headers: from("2001:db8:1:2:3:4:5:6") });
     await callWith(vars, "/v1/session");
-    expect(address.keys).toEqual(["203.0.113.7", "203.0.113.8", "2001:db8:1:2::/64"]);
-    expect(token.keys).toEqual([`main/${minted.id}`, `main/${minted.id}`]);
+    expect(address.keys).toEqual(["address/203.0.113.7", "address/203.0.113.8", "address/2001:db8:1:2::/64"]);
+    expect(token.keys).toEqual([`token/main/${minted.id}`, `token/main/${minted.id}`]);
   });
 
-  it("[GT4] beyond the limit the answer is rate_limited, with Retry-After", async () => {
-    const { token } = await mint(rooms);
-    for (const [vars, options] of [
-      [{ RATE_ADDRESS: limiter(0) }, { token: null }],
-      [{ RATE_ADDRESS: limiter(0) }, { token: "guess" }],
-      [{ RATE_TOKEN: limiter(0) }, { token }],
+  it("[GT4] beyond the limit the answer is rate_limited, with Retry-After, until that has passed", async () => {
+    const now = Date.now();
+    for (const [which, options] of [
+      ["RATE_ADDRESS", { token: null, headers: from("203.0.113.20") }],
+      ["RATE_ADDRESS", { token: "guess", headers: from("203.0.113.21") }],
+      ["RATE_TOKEN", { token: (await mint(rooms)).token }],
     ] as const) {
+      at(now);
+      const counted = limiter(0);
+      const vars = { [which]: counted };
+      sampling(false);
+      expect((await callWith(vars, "/v1/session", options)).status).not.toBe(429);
+      sampling(true);
       const response = await callWith(vars, "/v1/session", options);
-      expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+      const wait = Number(response.headers.get("retry-after"));
+      expect(wait).toBeGreaterThan(0);
       expect(await refused(response)).toEqual([429, "rate_limited"]);
+      // Between two samples too, and without asking again.
+      sampling(false);
+      expect((await callWith(vars, "/v1/session", options)).status).toBe(429);
+      expect(counted.keys).toHaveLength(1);
+      at(now + wait * 1000);
+      expect((await callWith(vars, "/v1/session", options)).status).not.toBe(429);
     }
+  });
+
+  it("[GT4] one request in ten is counted", async () => {
+    const counted = limiter(1e6);
+    for (let i = 0; i < 1_000; i++) await limitAddress({ env: { RATE_ADDRESS: counted }, req: { header: () => "203.0.113.30" } } as never);
+    // 1,000 draws at a tenth: six standard deviations around 100.
+    expect(counted.keys.length).toBeGreaterThan(43);
+    expect(counted.keys.length).toBeLessThan(157);
   });
 });
 

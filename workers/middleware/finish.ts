@@ -1,6 +1,5 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
-import { SkerryError } from "../../core/wire/errors.ts";
 import type { AppEnv } from "../env.ts";
 import { settings } from "../settings.ts";
 import { contextHeaders } from "./context.ts";
@@ -78,19 +77,6 @@ function routeOf(c: Context<AppEnv>): string {
   const route = matchedRoutes(c).findLast(({ method }) => method !== "ALL");
   return route?.path ?? (c.res.status === 404 || c.res.status === 405 ? "(none)" : "(asset)");
 }
-
-/**
- * A name in a path is one percent-encoded segment. Hono takes a malformed one as it stands, so that "%zz" and "%25zz"
- * would name the same thing: refused instead. Throws `bad_name`.
- */
-export const checkPath: MiddlewareHandler<AppEnv> = async (c, next) => {
-  try {
-    decodeURIComponent(new URL(c.req.url).pathname);
-  } catch (cause) {
-    throw new SkerryError("bad_name", "The path is not percent-encoded UTF-8. Encode each name with encodeURIComponent.", { cause });
-  }
-  await next();
-};
 
 /** The deployment must be fit to serve before anything else is looked at. Only `/healthz` answers without. */
 export const requireSettings: MiddlewareHandler<AppEnv> = async (c, next) => {

@@ -4,8 +4,12 @@ import type { AppEnv } from "../env.ts";
 
 /** Bytes of a request body, unless a route sets its own limit below this. */
 export const MAX_BODY_BYTES = 8 * 1024 * 1024;
-/** Seconds: the period of the rate limits in wrangler.toml. */
-const PERIOD = 60;
+/** One request in so many is counted. */
+export const SAMPLE = 10;
+const REFUSED_MS = 10_000;
+const MAX_REFUSED = 4_096;
+/** Keys that the limiter refused lately, until when (Unix ms), in this isolate. */
+const refused = new Map<string, number>();
 
 /**
  * Refuses larger bodies by their Content-Length, or while reading where there is none: such a body is held in memory,
@@ -62,17 +66,35 @@ function tooLarge(limit: number): SkerryError {
  * Limits hold per location of the network and are meant against abuse, not for accounting. Throws `rate_limited`.
  */
 export async function limitAddress(c: Context<AppEnv>): Promise<void> {
-  await limit(c.env.RATE_ADDRESS, addressOf(c), "This address sends too many requests without a valid token.");
+  await limit(c.env.RATE_ADDRESS, `address/${addressOf(c)}`, "This address sends too many requests without a valid token.");
 }
 
 /** Counts a request against its token. A batch of appended records is one request. Throws `rate_limited`. */
 export async function limitToken(c: Context<AppEnv>, key: string): Promise<void> {
-  await limit(c.env.RATE_TOKEN, key, "This token sends too many requests. Send records in batches, or share the load between tokens.");
+  await limit(
+    c.env.RATE_TOKEN,
+    `token/${key}`,
+    "This token sends too many requests. Send records in batches, or share the load between tokens.",
+  );
 }
 
+/**
+ * Counts one request in {@link SAMPLE}, which the limits in wrangler.toml are meant for: asking the limiter costs more
+ * than most requests. A key that it refused stays refused in this isolate for a while, so that the requests between
+ * two samples do not slip through.
+ */
 async function limit(limiter: RateLimit, key: string, detail: string): Promise<void> {
-  const { success } = await limiter.limit({ key });
-  if (!success) throw new SkerryError("rate_limited", detail, { retryAfter: PERIOD });
+  const now = Date.now();
+  const until = refused.get(key) ?? 0;
+  if (now >= until) {
+    if (Math.random() * SAMPLE >= 1) return;
+    const { success } = await limiter.limit({ key });
+    if (success) return;
+    if (refused.size >= MAX_REFUSED) refused.delete(refused.keys().next().value as string);
+    refused.delete(key);
+    refused.set(key, now + REFUSED_MS);
+  }
+  throw new SkerryError("rate_limited", detail, { retryAfter: REFUSED_MS / 1000 });
 }
 
 /** The client's address as the network saw it. IPv6 counts by /64, which one household or machine holds. */

@@ -38,6 +38,9 @@ export const COMMON_ERRORS: ErrorCode[] = [
   "internal",
 ];
 
+/** What any route that takes a body may answer. */
+const BODY_ERRORS: ErrorCode[] = ["bad_json", "content_type"];
+
 type ProblemResponse = {
   description: string;
   content: Record<string, { schema: typeof Problem; examples: Record<string, { summary: string; value: unknown }> }>;
@@ -76,7 +79,7 @@ function example(code: ErrorCode): [string, { summary: string; value: unknown }]
 }
 
 type Response = { description?: string; content?: Record<string, { examples?: Record<string, unknown>; schema?: unknown }> };
-type Operation = { responses?: Record<string, Response> };
+type Operation = { requestBody?: unknown; responses?: Record<string, Response> };
 const METHODS = ["get", "put", "post", "delete", "patch", "head", "options"];
 
 /** Adds {@link COMMON_ERRORS} to every operation of a generated document, in the error shape of its path. */
@@ -87,7 +90,8 @@ export function withCommonErrors<D extends object>(document: D): D {
       const operation = item[method];
       if (operation === undefined) continue;
       operation.responses ??= {};
-      for (const [status, codes] of byStatus(COMMON_ERRORS)) operation.responses[status] = merged(path, operation.responses[status], codes);
+      const common = operation.requestBody === undefined ? COMMON_ERRORS : [...COMMON_ERRORS, ...BODY_ERRORS];
+      for (const [status, codes] of byStatus(common)) operation.responses[status] = merged(path, operation.responses[status], codes);
     }
   }
   return document;
