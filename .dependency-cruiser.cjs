@@ -4,7 +4,10 @@ const only = (name, from, allowed) => ({
   comment: `${from} may import ${allowed.join(", ") || "nothing"} of ours.`,
   severity: "error",
   from: { path: `^${from}/`, pathNot: "\\.test\\.tsx?$" },
-  to: { path: "^(core|workers|durable-objects|client|console|test|bench|scripts|examples)/", pathNot: [`^${from}/`, ...allowed.map((folder) => `^${folder}/`)] },
+  to: {
+    path: "^(core|workers|durable-objects|client|console|test|bench|scripts|examples)/",
+    pathNot: [`^${from}/`, ...allowed.map((folder) => `^${folder}/`)],
+  },
 });
 
 module.exports = {
@@ -17,7 +20,12 @@ module.exports = {
     only("workers-are-the-door", "workers", ["durable-objects", "core", "examples"]),
     only("client-knows-core", "client", ["core"]),
     only("console-knows-client", "console", ["client", "core/wire"]),
-    { name: "no-orphans", severity: "error", from: { orphan: true, path: "^(core|workers|durable-objects|client)/", pathNot: ["\\.d\\.ts$", "\\.test\\.ts$"] }, to: {} },
+    {
+      name: "no-orphans",
+      severity: "error",
+      from: { orphan: true, path: "^(core|workers|durable-objects|client)/", pathNot: ["\\.d\\.ts$", "\\.test\\.ts$"] },
+      to: {},
+    },
   ],
   options: {
     doNotFollow: { path: "node_modules" },
