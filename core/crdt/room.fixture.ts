@@ -21,8 +21,9 @@ export class MemoryRoom {
   readonly outbox = new Map<number, Uint8Array[]>();
   readonly closed: { connection: number; code: ErrorCode; detail: string }[] = [];
   readonly infos = new Map<number, ConnectionInfo>();
-  /** Everything that was ever persisted, applied to a document of its own: what no crash may lose. */
-  readonly shadow = new Y.Doc();
+  /** All that was ever persisted, in a document of its own: what no crash may lose. Empty without `shadowed`. */
+  readonly shadow: Y.Doc;
+  readonly #shadowed: boolean;
   wakeAt: number | null = null;
   written = 0;
   snapshotBytes = 0;
@@ -33,8 +34,10 @@ export class MemoryRoom {
   readonly #options: Partial<RoomOptions>;
   #journal!: Journal;
 
-  constructor(options: Partial<RoomOptions> = {}) {
+  constructor(options: Partial<RoomOptions> = {}, shadowed = true) {
     this.#options = options;
+    this.#shadowed = shadowed;
+    this.shadow = new Y.Doc();
     this.shadow.clientID = 1;
     this.#boot();
   }
@@ -134,7 +137,7 @@ export class MemoryRoom {
     for (const entry of entries) {
       this.#journal.stage(entry);
       this.written += entry.length;
-      Y.applyUpdate(this.shadow, decodeRecord(entry).update);
+      if (this.#shadowed) Y.applyUpdate(this.shadow, decodeRecord(entry).update);
     }
     this.#journal.commit();
   }

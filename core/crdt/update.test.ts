@@ -195,6 +195,27 @@ describe("merging and vectors", () => {
     expect(mergeTree([])).toEqual(EMPTY_UPDATE);
   });
 
+  it("[UP4] adding deletions, in any order, is the same as having them all at once", () => {
+    const range = fc.tuple(fc.nat(2), fc.nat(60), fc.integer({ min: 1, max: 9 }));
+    fc.assert(
+      fc.property(fc.array(range, { maxLength: 40 }), (ranges) => {
+        const one = new Map<number, Set<number>>();
+        const sum: DeleteSet = new Map();
+        for (const [client, from, length] of ranges) {
+          addDeletes(sum, new Map([[client, [[from, from + length]]]]));
+          const clocks = one.get(client) ?? new Set();
+          for (let clock = from; clock < from + length; clock++) clocks.add(clock);
+          one.set(client, clocks);
+        }
+        // Read back from bytes, what was added is already in normal form, and holds exactly those clocks.
+        expect(scanUpdate(new Uint8Array([0, ...encodeDeletes(sum)])).deletes).toEqual(sum);
+        for (const [client, found] of sum) {
+          expect(new Set(found.flatMap(([from, to]) => Array.from({ length: to - from }, (_, i) => from + i)))).toEqual(one.get(client));
+        }
+      }),
+    );
+  });
+
   it("reads back the vectors and delete sets that it writes, and refuses others", () => {
     const clocks = new Map([
       [5, 1],

@@ -248,9 +248,34 @@ export function encodeDeletes(deletes: DeleteSet): Uint8Array {
   return encoding.toUint8Array(encoder);
 }
 
-/** Adds `more` to `deletes` in place. */
+/** Adds `more` to `deletes` in place. An edit deletes little of what may be much, so each range is put where it belongs. */
 export function addDeletes(deletes: DeleteSet, more: DeleteSet): void {
-  for (const [client, ranges] of more) deletes.set(client, normal([...(deletes.get(client) ?? []), ...ranges]));
+  for (const [client, ranges] of more) {
+    const known = deletes.get(client);
+    if (known === undefined)
+      deletes.set(
+        client,
+        ranges.map(([from, to]) => [from, to]),
+      );
+    else for (const [from, to] of ranges) insert(known, from, to);
+  }
+}
+
+/** Adds a range to ascending, disjoint ones, joining those it touches. */
+function insert(ranges: Range[], from: number, to: number): void {
+  let low = 0;
+  for (let high = ranges.length; low < high; ) {
+    const middle = (low + high) >>> 1;
+    if (ranges[middle]![1] < from) low = middle + 1;
+    else high = middle;
+  }
+  let end = low;
+  let [first, last] = [from, to];
+  for (; end < ranges.length && ranges[end]![0] <= to; end++) {
+    first = Math.min(first, ranges[end]![0]);
+    last = Math.max(last, ranges[end]![1]);
+  }
+  ranges.splice(low, end - low, [first, last]);
 }
 
 /** Sorts and joins ranges. */
