@@ -4,7 +4,7 @@ import { decodeProtectedHeader } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MAX_LIFETIME } from "../../core/auth/claims.ts";
 import { MAX_KEYS } from "../../core/auth/keyring.ts";
-import { hourOf } from "../../core/usage/usage.ts";
+import { hourOf, totals } from "../../core/usage/usage.ts";
 import type { Grant } from "../../core/wire/grant.ts";
 import { objectName } from "../../core/wire/names.ts";
 import type { KeyInfo, Project } from "../../durable-objects/project/project.ts";
@@ -220,25 +220,29 @@ describe("revocation", () => {
 describe("the account", () => {
   it("[US4] counts what authenticated callers did, and nothing of others", async () => {
     const { headers, stub } = fresh();
-    await mint(rooms, {}, headers);
+    const { token } = await mint(rooms, {}, headers);
     await call("/v1/keys", { headers });
+    await call("/v1/session", { token });
     await call("/v1/nope", { headers });
-    await call("/v1/usage", { token: null, headers });
-    const read = async () =>
-      (await (await call("/v1/usage", { headers })).json()) as {
-        total: { requests: number; rows: number; bytesIn: number };
-        dollars: { total: number };
-      };
-    await vi.waitFor(async () => expect((await read()).total.requests).toBeGreaterThanOrEqual(3), { timeout: 5_000, interval: 300 });
-    const { total, dollars } = await read();
-    expect(total.rows).toBe(1);
+    expect((await call("/v1/usage", { token })).status).toBe(403);
+    expect((await call("/v1/usage", { token: null, headers })).status).toBe(401);
+    expect((await call("/v1/session", { token: "wrong", headers })).status).toBe(401);
+    const hour = hourOf(Date.now());
+    const account = async () => totals((await stub().usage(hour - 1, hour + 1)).value);
+    await vi.waitFor(async () => expect((await account()).total.requests).toBe(5), { timeout: 5_000, interval: 200 });
+    await scheduler.wait(1_200);
+    const { total, byCapability } = await account();
+    expect(byCapability).toEqual({ platform: total });
+    expect(total).toMatchObject({ requests: 5, rows: 1 });
     expect(total.bytesIn).toBeGreaterThan(50);
-    expect(dollars.total).toBeCloseTo((total.requests * 0.45 + total.rows) / 1e6, 12);
+    expect(total.bytesOut).toBeGreaterThan(500);
+
+    const told = (await (await call("/v1/usage", { headers })).json()) as { total: object; dollars: { total: number } };
+    expect(told.total).toEqual(total);
+    expect(told.dollars.total).toBeCloseTo((5 * 0.45 + 1) / 1e6, 12);
     const text = await (await call("/metrics", { headers })).text();
-    expect(text).toMatch(
-      new RegExp(`skerry_project_requests_total\\{project="${headers["skerry-project"]}",capability="platform"\\} \\d+`),
-    );
-    expect((await stub().usage(0, 1e9)).value.every((bucket) => bucket.capability === "platform")).toBe(true);
+    expect(text).toContain(`skerry_project_rows_written_total{project="${headers["skerry-project"]}",capability="platform"} 1`);
+    expect(text).toMatch(/skerry_requests_total\{method="GET",route="\/v1\/session",status="200"\} \d+/);
   });
 
   it("[US3] a range that makes no sense is bad_query", async () => {

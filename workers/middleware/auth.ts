@@ -51,12 +51,14 @@ export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
 
 /**
  * Demands a right on a name. Throws `token_missing` where an anonymous caller lacks it, `forbidden` where a token does.
- * The first capability demanded is the one the request is accounted to.
+ * The first capability granted is the one the request is accounted to.
  */
 export function authorize(c: Context<AppEnv>, capability: Capability, name: string, right: Right): void {
-  if (c.get("capability") === undefined) c.set("capability", capability);
   const actor = c.get("actor");
-  if (allows(actor.grants, capability, name, right)) return;
+  if (allows(actor.grants, capability, name, right)) {
+    if (c.get("capability") === undefined) c.set("capability", capability);
+    return;
+  }
   if (actor.subject === "anonymous")
     throw new SkerryError(
       "token_missing",
@@ -71,7 +73,6 @@ export function isAdmin(actor: Actor): boolean {
 
 /** Demands the admin key itself. Throws `token_missing` or `admin_only`. */
 export function requireAdmin(c: Context<AppEnv>): void {
-  if (c.get("capability") === undefined) c.set("capability", "platform");
   const actor = c.get("actor");
   if (isAdmin(actor)) return;
   if (actor.subject === "anonymous")

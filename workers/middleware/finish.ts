@@ -28,11 +28,15 @@ export const finish: MiddlewareHandler<AppEnv> = async (c, next) => {
   account(c, used);
 };
 
-/** Only what was authenticated is accounted: others are the address limit's concern, and must not write rows. */
+/**
+ * Only what a token, the admin key or a public grant let in is accounted: the rest is the address limit's concern, and
+ * must not write rows. What no capability answers for (who am I, an unknown route) is the platform's.
+ */
 function account(c: Context<AppEnv>, used: { rows: number; bytesIn: number; bytesOut: number }): void {
   const capability = c.get("capability");
-  if (capability === undefined || c.get("actor") === undefined) return;
-  meterBackground(c.env, c.executionCtx, c.get("scope"), capability, { requests: 1, ...used });
+  const actor = c.get("actor");
+  if (actor === undefined || (capability === undefined && actor.subject === "anonymous")) return;
+  meterBackground(c.env, c.executionCtx, c.get("scope"), capability ?? "platform", { requests: 1, ...used });
 }
 
 async function dress(c: Context<AppEnv>, ms: number): Promise<void> {

@@ -94,7 +94,6 @@ export function tokensRoutes(app: OpenAPIHono<AppEnv>): void {
 
   app.openapi(refresh, async (c) => {
     const actor = c.get("actor");
-    c.set("capability", "platform");
     if (isAdmin(actor)) throw new SkerryError("bad_request", "The admin key does not expire and cannot be refreshed.");
     if (actor.tokenId === null) throw new SkerryError("token_missing", "Send the token to refresh as Authorization: Bearer <token>.");
     const token =
