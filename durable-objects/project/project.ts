@@ -29,6 +29,8 @@ export interface Revocable {
 /** A socket may be on its way while its token is revoked, so each object is told twice, this far apart (ms). */
 const SECOND_ROUND_MS = 4_000;
 const RETRY_MS = 1_000;
+/** An hour and a half of them: an object that cannot be reached so long has no socket left that could hear anything. */
+const MAX_TRIES = 100;
 /** Objects told at once: the platform allows six connections at a time, and one alarm must not run for minutes. */
 const NOTICES_AT_ONCE = 200;
 
@@ -162,6 +164,11 @@ export class Project extends DurableObject<Env> {
           else this.#store.putNotice({ ...notice, round: 1, tries: 0 }, Date.now() + SECOND_ROUND_MS);
         } catch {
           const tries = notice.tries + 1;
+          if (tries > MAX_TRIES) {
+            console.error(JSON.stringify({ level: "error", message: "an object never heard of a revocation", ...notice }));
+            this.#store.deleteNotice(notice);
+            return;
+          }
           this.#store.putNotice({ ...notice, tries }, Date.now() + Math.min(RETRY_MS * 2 ** Math.min(tries - 1, 6), 60_000));
         }
       }),

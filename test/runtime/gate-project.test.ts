@@ -202,6 +202,27 @@ describe("revocation", () => {
     expect(await runInDurableObject(project, (_, state) => state.storage.sql.exec("SELECT * FROM notices").toArray())).toEqual([]);
   });
 
+  it("[TK6] an object that never answers does not keep the project awake for ever", async () => {
+    const { stub, headers, scope } = fresh();
+    const { id } = await mint(rooms, {}, headers);
+    const project = stub() as unknown as DurableObjectStub<Project>;
+    await project.attach({ tokenId: id, class: "ROOM", object: objectName(scope, "rooms", "a") });
+    let calls = 0;
+    await withHolders(project, () => Promise.reject(new Error(`gone ${++calls}`)));
+    await runInDurableObject(project, (_, state) => {
+      state.storage.sql.exec("INSERT INTO notices SELECT token_id, class, object, 0, 98, 0 FROM attached");
+    });
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    const now = Date.now();
+    for (let i = 0; i < 5; i++) {
+      at(now + i * 61_000);
+      await runInDurableObject(project, (instance) => instance.alarm());
+    }
+    expect(calls).toBe(3);
+    expect(logged.mock.calls.map(([line]) => JSON.parse(line).tokenId)).toEqual([id]);
+    logged.mockRestore();
+  });
+
   it("[TK6] leaves an alarm behind while someone has not been told", async () => {
     const { stub, headers, scope } = fresh();
     const { id } = await mint(rooms, {}, headers);
