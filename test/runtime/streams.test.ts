@@ -164,7 +164,13 @@ describe("the thread in workerd", () => {
     await append([flight("LIV", 3, 7)]);
     const again = await open();
     again.webSocket.send(
-      JSON.stringify({ type: "subscribe", id: 5, target: `delays/${home}`, credit: 20, from: (snapshot as { position: string }).position }),
+      JSON.stringify({
+        type: "subscribe",
+        id: 5,
+        target: `delays/${home}`,
+        credit: 20,
+        from: (snapshot as never as { position: string }).position,
+      }),
     );
     expect(await again.next((frame) => frame.type === "subscribed")).toMatchObject({ mode: "resume" });
     const missed = (await again.next((frame) => frame.type === "data")) as never as { kind: string; payload: TablePage };
