@@ -50,7 +50,7 @@ function edit(steps: Step[]): { docs: Y.Doc[]; updates: Uint8Array[] } {
     else if (what === 7) map.set(text, new Y.Map([[text, at]]));
     else if (what === 8) map.set(String(at % 3), text);
     else if (what === 9) map.delete(String(at % 3));
-    else if (what === 10) xml.insert(0, [new Y.XmlElement("p"), new Y.XmlText(text), new Y.XmlHook("hook")]);
+    else if (what === 10) xml.insert(0, [new Y.XmlElement("p"), new Y.XmlText(text), new Y.XmlHook("hook") as never]);
     else for (const peer of docs) if (peer !== doc) Y.applyUpdate(peer, Y.encodeStateAsUpdate(doc), "peer");
   }
   return { docs, updates };

@@ -96,6 +96,7 @@ export class Room extends DurableObject<Env> {
     // or its presence would stay with the others for ever.
     const peer = this.#peerOf(socket) ?? this.#restore(socket);
     if (peer !== null) this.#left(peer.id);
+    sockets.answerClose(socket);
   }
 
   override webSocketError(socket: WebSocket): void {

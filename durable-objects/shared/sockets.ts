@@ -80,6 +80,18 @@ export function closeSocket(socket: WebSocket, code: ErrorCode, detail = ""): vo
   }
 }
 
+/**
+ * Completes the closing handshake that a peer began; call it in `webSocketClose`. Otherwise the peer waits until the
+ * object hibernates, 10 s later (run).
+ */
+export function answerClose(socket: WebSocket): void {
+  try {
+    socket.close();
+  } catch {
+    // Closed by us, or answered by the runtime already.
+  }
+}
+
 /** The reason of a close frame: at most 123 bytes of whole UTF-8 characters. */
 export function closeReason(code: ErrorCode, detail: string): string {
   const encoder = new TextEncoder();

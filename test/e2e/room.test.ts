@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import * as decoding from "lib0/decoding";
 import * as encoding from "lib0/encoding";
 import { describe, expect, it } from "vitest";
@@ -79,6 +81,19 @@ describe("stock y-websocket", () => {
     await until(() => later.provider.synced);
     expect(text(later)).toBe("Mon 09:00 runway 27 closed");
     leave(later);
+  });
+
+  it("runs the example", async () => {
+    const server = await startServer();
+    const run = () =>
+      promisify(execFile)(process.execPath, ["examples/hello-room/hello.mjs"], {
+        env: { ...process.env, SKERRY_URL: server.url, SKERRY_ADMIN_KEY: server.adminKey },
+      });
+    const { stdout } = await run();
+    expect(stdout).toMatch(/Bob reads: hello at/);
+    expect(stdout).toMatch(/Bob sees: .*Ada/);
+    expect(stdout).toMatch(/REST reads: \{"note":"hello at/);
+    expect((await run()).stdout.match(/hello at [^.]*\. hello at/)).not.toBeNull();
   });
 
   it("stops reconnecting, as it does for 44xx, when the room is deleted", async () => {

@@ -145,8 +145,10 @@ describe("waking at each entry point", () => {
     const { stub, ada, bob } = await roomWithTwo();
     await evictDurableObject(stub);
     bob.presence.length = 0;
+    const began = Date.now();
     ada.socket.close(1000);
-    await until(() => bob.presence.length > 0);
+    await until(() => bob.presence.length > 0 && ada.closed !== null);
+    expect(Date.now() - began).toBeLessThan(3_000); // not only when the object hibernates
     expect(bob.presence).toEqual([{ client: 1, clock: 0, json: "null" }]);
     expect((await stub.stats()).value.connections).toBe(1);
   });
