@@ -70,6 +70,19 @@ describe("a socket that only listens", () => {
     await revoke(id);
     expect((await listener.closing()).code).toBe(4409);
   });
+
+  it("[TK5] of a table hears nothing more if it subscribes after its token was revoked", async () => {
+    const { token, id } = await mint(streams);
+    const late = await open("/v1/tables/delays/live?v=1", token);
+    await late.frame("hello");
+    await revoke(id);
+    // Both rounds of the notice are over: nobody will tell the task again.
+    await scheduler.wait(5_000);
+    if (late.socket.readyState === WebSocket.OPEN)
+      late.socket.send(JSON.stringify({ type: "subscribe", id: 1, target: "delays/1", credit: 10 }));
+    expect((await late.closing()).code).toBe(4409);
+    expect(late.heard.filter((data) => String(data).includes("subscribed"))).toEqual([]);
+  });
 });
 
 describe("an upgrade", () => {

@@ -12,7 +12,7 @@ import type { AppEnv } from "../env.ts";
 import { authorize, forwardHeaders } from "../middleware/auth.ts";
 import { verify } from "../middleware/keyring.ts";
 import { problems } from "../middleware/openapi.ts";
-import { admitSocket } from "../middleware/sockets.ts";
+import { admitSocket, attachSocket } from "../middleware/sockets.ts";
 
 const live = createRoute({
   method: "get",
@@ -36,9 +36,7 @@ export function tablesLiveRoutes(app: OpenAPIHono<AppEnv>): void {
     const { topology } = tableNamed(table);
     authorize(c, "streams", table, "read");
     const { subprotocol } = negotiate(c.req.header("sec-websocket-protocol") ?? null, c.req.query("v") ?? null);
-    for (let partition = 0; partition < topology.partitions; partition++) {
-      await admitSocket(c, "TASK", taskName(c.get("scope"), topology, partition));
-    }
+    await admitSocket(c, "TASK", taskName(c.get("scope"), topology, 0));
     const { 0: client, 1: socket } = new WebSocketPair();
     socket.accept();
     new Multiplexer(c, table, topology, socket).begin();
@@ -59,7 +57,7 @@ class Multiplexer {
   readonly #table: string;
   readonly #topology: Topology;
   readonly #socket: WebSocket;
-  readonly #headers: Headers;
+  #headers: Headers;
   readonly #tasks = new Map<number, Promise<WebSocket>>();
   readonly #homes = new Map<number, number>();
   #actor: SocketActor;
@@ -75,7 +73,8 @@ class Multiplexer {
 
   begin(): void {
     // Frames must be handled in their order, although opening a task's socket takes a moment.
-    let order: Promise<void> = Promise.resolve();
+    // The first is opened at once: it closes a socket that only waits when its token ends or is revoked.
+    let order: Promise<unknown> = this.#task(0).catch((thrown) => this.#fail(errorOf(thrown)));
     this.#socket.addEventListener("message", ({ data }) => {
       order = order.then(() => this.#receive(data)).catch((thrown) => this.#fail(errorOf(thrown)));
     });
@@ -132,6 +131,9 @@ class Multiplexer {
       if (!allows(actor.grants, "streams", this.#table, "read"))
         throw new SkerryError("forbidden", `The token does not grant "read" on "${this.#table}".`);
       this.#actor = socketActor(actor, "streams", this.#table);
+      // Tasks that are opened from now on hear of the new token at once.
+      this.#c.set("actor", actor);
+      this.#headers = forwardHeaders(this.#c);
       const told = encode({ type: "token", token: JSON.stringify(this.#actor) });
       for (const task of this.#tasks.values()) (await task).send(told);
       this.#send({ type: "token_ok", expiresAt: this.#actor.expiresAt });
@@ -151,7 +153,10 @@ class Multiplexer {
   }
 
   async #open(partition: number): Promise<WebSocket> {
-    const stub = this.#c.env.TASK.getByName(taskName(this.#c.get("scope"), this.#topology, partition));
+    const name = taskName(this.#c.get("scope"), this.#topology, partition);
+    // Perhaps long after the client's own upgrade: its token may have been revoked meanwhile.
+    await attachSocket(this.#c, "TASK", name);
+    const stub = this.#c.env.TASK.getByName(name);
     const { webSocket } = await stub.fetch("https://task/live", { headers: this.#headers });
     if (webSocket === null) throw new SkerryError("unavailable", "The task did not take the socket.", { retryAfter: 1 });
     webSocket.accept();
