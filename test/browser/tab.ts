@@ -1,0 +1,33 @@
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+
+/** A tab of its own browser profile. `complaints` has what a developer's console would show in red, and requests to other hosts. */
+export type Tab = { page: Page; complaints: string[]; close(): Promise<void> };
+
+export async function openTab(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Tab> {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  const { host } = new URL(url);
+  page.on("request", (request) => {
+    if (new URL(request.url()).host !== host) complaints.push(`asked another host: ${request.url()}`);
+  });
+  await page.goto(url);
+  return { page, complaints, close: () => context.close() };
+}
+
+/** Signs in on the first page and waits for the desk. */
+export async function signIn(page: Page, credential: string): Promise<void> {
+  await page.getByLabel("Admin key or token").fill(credential);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Flight desk", level: 1 }).waitFor();
+}
+
+/** The number that a tile of the desk shows; NaN while it shows none. */
+export async function figure(page: Page, id: string): Promise<number> {
+  const text = (await page.getByTestId(id).textContent()) ?? "";
+  return Number.parseFloat(text.replaceAll(",", ""));
+}
