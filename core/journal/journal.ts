@@ -173,7 +173,7 @@ export class Journal {
     if (!(position >= least && position <= this.next)) throw badPosition(`Position ${position} is not between ${least} and ${this.next}.`);
     const keep = this.#staged.filter((entry) => entry.position < position);
     if (position >= this.head) {
-      if (keep.length > 0 ? endOf(keep.at(-1)!) !== position : position !== this.head) throw insideEntry(position);
+      if (keep.length > 0 && endOf(keep.at(-1)!) !== position) throw insideEntry(position);
       this.#storage.enlist(this.#participant);
       this.#setStaged(keep, position);
       return;
@@ -212,11 +212,12 @@ export class Journal {
     return this.#checkpoint()?.position ?? null;
   }
 
-  /** What a replay from the checkpoint (from the base, if there is none) has to read. For `shouldCheckpoint`. */
+  /** What a replay has to read, from the checkpoint or from the base, whichever is later. For `shouldCheckpoint`. */
   costSinceCheckpoint(): Totals {
-    const since = this.#checkpoint()?.before ?? this.#state.baseTotals;
-    const { rows, bytes, entries } = this.#state.totals;
-    return { rows: rows - since.rows, bytes: bytes - since.bytes, entries: entries - since.entries };
+    const { totals, baseTotals } = this.#state;
+    const then = this.#checkpoint()?.before ?? baseTotals;
+    const since = (what: keyof Totals) => totals[what] - Math.max(then[what], baseTotals[what]);
+    return { rows: since("rows"), bytes: since("bytes"), entries: since("entries") };
   }
 
   /**

@@ -33,7 +33,7 @@ export function* scanRows(storage: JournalStorage, from: number, head: number): 
       bytes += row.bytes.length;
       if (expected === null ? row.first > from || row.last < from : row.first !== expected) throw missing(expected ?? from);
       const content = decodeRow(row);
-      if (row.part !== pieces.length || (pieces.length > 0 && content.kind !== "piece")) throw missing(row.first, pieces.length);
+      if (row.part !== pieces.length) throw missing(row.first, pieces.length);
       expected = row.first;
       if (content.kind === "piece") {
         pieces.push(content);

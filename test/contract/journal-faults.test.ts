@@ -180,6 +180,20 @@ describe("[J24] a torn batch", () => {
     });
   }
 
+  it("[J24] is reported on open, also where only pieces of the last entry lack", () => {
+    const storage = new MemoryJournalStorage();
+    const journal = open(storage);
+    for (const size of [10, 900]) journal.stage(bytes(size, 1));
+    journal.commit();
+    const rows = storage.rows(0, 0, 999);
+    expect(rows.length).toBeGreaterThan(5);
+    for (let kept = 1; kept < rows.length; kept++) {
+      storage.deleteRowsFrom(0);
+      for (const row of rows.slice(0, kept)) storage.putRow(row);
+      expect(codeOf(() => open(storage))).toBe("corrupt");
+    }
+  });
+
   it("[J24] of the very first commit is reported, not taken for a new journal", () => {
     const change = (journal: Journal) => {
       for (let i = 0; i < 10; i++) journal.stage(bytes(60, i));
@@ -256,6 +270,17 @@ describe("[J23] damage", () => {
       place([{ ...two, first: one.first, last: one.last }, { ...one, first: two.first, last: two.last }, ...rows.slice(2)]),
       "swap",
     );
+  });
+
+  it("[J23] names the piece that lacks in the middle of an entry", () => {
+    const storage = new MemoryJournalStorage();
+    const journal = open(storage);
+    journal.stage(bytes(900, 1));
+    journal.commit();
+    const rows = storage.rows(0, 0, 999);
+    storage.deleteRowsFrom(0);
+    for (const row of rows) if (row.part !== 3) storage.putRow(row);
+    expect(() => open(storage).read(0)).toThrow("lacks the row at 0, part 3");
   });
 
   it("[J23] of any single bit of any blob is reported, and so is the loss of one", () => {

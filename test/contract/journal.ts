@@ -275,6 +275,48 @@ export function journalContract(name: string, withStorage: WithStorage, runs: nu
       for (const nonsense of [-1, 0.5, Number.NaN, 2 ** 53]) expect(codeOf(() => journal.read(nonsense))).toBe("bad_offset");
     });
 
+    rule("[J9] finds nothing in a gap between segments", (fresh) => {
+      const journal = Journal.open(fresh());
+      const offload = () => {
+        const plan = planOffload(journal, { minBytes: 1, before: journal.head })!;
+        journal.markOffloaded(plan, plan.key);
+      };
+      for (let i = 0; i < 3; i++) {
+        journal.stage(bytes(10, i), 5);
+        journal.commit();
+      }
+      offload();
+      journal.trim(10, { force: true });
+      offload();
+      expect([0, 4, 5, 9, 10, 14, 15].map((at) => journal.locate(at).kind)).toEqual([
+        "archived",
+        "archived",
+        "trimmed",
+        "trimmed",
+        "archived",
+        "archived",
+        "local",
+      ]);
+    });
+
+    rule("[J10] bills a truncation to a commit its deleted rows only, and one inside a row the row again", (fresh) => {
+      const storage = fresh();
+      const journal = Journal.open(storage);
+      const billed = (run: () => void) => {
+        const written = storage.rowsWritten();
+        run();
+        return storage.rowsWritten() - written;
+      };
+      for (let i = 0; i < 4; i++) {
+        journal.stage(bytes(10));
+        journal.stage(bytes(10));
+        journal.commit();
+      }
+      expect([billed(() => journal.truncateFrom(4)), billed(() => journal.truncateFrom(3)), billed(() => journal.truncateFrom(3))]).toEqual(
+        [2, 2, 0],
+      );
+    });
+
     rule("[J12] keeps a checkpoint of many chunks, then a smaller one without leftovers", (fresh) => {
       const storage = fresh();
       const journal = Journal.open(storage);
