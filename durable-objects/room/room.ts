@@ -1,20 +1,16 @@
 import { DurableObject } from "cloudflare:workers";
-import type { SavedConnection } from "../../core/crdt/connection.ts";
 import type { Json } from "../../core/crdt/replica.ts";
 import { type Effects, RoomMachine } from "../../core/crdt/room.ts";
 import { type Answer, answer } from "../../core/wire/answer.ts";
 import { directoryShard } from "../../core/wire/directory.ts";
-import { type ErrorCode, errorOf, SkerryError } from "../../core/wire/errors.ts";
+import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { ACTOR_HEADER, type Actor, allows } from "../../core/wire/grant.ts";
 import { objectName } from "../../core/wire/names.ts";
 import { Alarms } from "../shared/alarms.ts";
 import * as sockets from "../shared/sockets.ts";
 import { identify } from "../streams.ts";
+import { infoOf, type Peer, Peers } from "./peers.ts";
 import { RoomStorage } from "./storage.ts";
-
-/** An open connection. `id` and `extended` go with `saved` into the socket's attachment. */
-type Peer = { id: number; socket: WebSocket; actor: sockets.SocketActor; extended: boolean };
-type PeerState = { id: number; extended: boolean; saved: SavedConnection };
 
 /** A write by a stream: entries of a shared map, once per (source, seq). */
 export type MapWrite = { map: string; source: string; seq: number; set: Record<string, Json>; delete: string[] };
@@ -22,8 +18,6 @@ export type RoomStats = ReturnType<RoomStorage["stats"]> & { connections: number
 
 /** Below the platform's 32,768, so that the object itself refuses, with a reason. */
 const MAX_CONNECTIONS = 30_000;
-/** Of an attachment, what presence may take; the rest is for the actor. */
-const PRESENCE_BUDGET = 12_000;
 const COMPACT_AFTER = 2_000;
 const LIST_AGAIN = 30_000;
 
@@ -34,14 +28,13 @@ const LIST_AGAIN = 30_000;
 export class Room extends DurableObject<Env> {
   readonly #alarms: Alarms;
   #room: { storage: RoomStorage; machine: RoomMachine } | null = null;
-  readonly #peers = new Map<number, Peer>();
-  /** Ids only need to differ among the connections of one room; they live on in attachments. */
-  #nextId = 1;
+  readonly #peers: Peers;
   #timer: { at: number; handle: ReturnType<typeof setTimeout> } | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#alarms = new Alarms(ctx.storage);
+    this.#peers = new Peers(ctx);
   }
 
   /** The upgrade: `?ack=1` asks for extension frames, `?epoch=` names the history that the client holds. */
@@ -51,27 +44,23 @@ export class Room extends DurableObject<Env> {
     const { machine, storage } = this.#open();
     const query = new URL(request.url).searchParams;
     const who = sockets.socketActor(actor, "rooms", this.#name);
-    const extended = query.get("ack") === "1";
-    const id = this.#nextId++;
-    const state: PeerState = { id, extended, saved: { received: 0, presence: [] } };
-    const headers = { "skerry-epoch": storage.epoch };
-    const { socket, response } = sockets.acceptSocket(this.ctx, who, state, { headers });
+    const { peer, response } = this.#peers.accept(who, query.get("ack") === "1", { "skerry-epoch": storage.epoch });
     // A refused upgrade tells a browser nothing, so what is wrong is said by closing.
     const epoch = query.get("epoch");
     if (epoch !== null && epoch !== storage.epoch)
-      sockets.closeSocket(socket, "diverged", "the room was made anew; reload without the local copy");
-    else if (machine.connections >= MAX_CONNECTIONS) sockets.closeSocket(socket, "overloaded", "the room has no free connection");
+      sockets.closeSocket(peer.socket, "diverged", "the room was made anew; reload without the local copy");
+    else if (machine.connections >= MAX_CONNECTIONS) sockets.closeSocket(peer.socket, "overloaded", "the room has no free connection");
     else {
-      this.#peers.set(id, { id, socket, actor: who, extended });
+      this.#peers.add(peer);
       if (who.expiresAt !== null) this.#alarms.scheduleBy("expire", who.expiresAt);
-      this.#do(machine.connect(id, infoOf(who, extended), storage.epoch, Date.now()));
+      this.#do(machine.connect(peer.id, infoOf(peer), storage.epoch, Date.now()));
     }
     return response;
   }
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
     const room = this.#existing();
-    const peer = this.#peerOf(socket);
+    const peer = this.#peers.of(socket);
     // Closed by us already; what was under way is void.
     if (room === null || peer === null) return;
     const now = Date.now();
@@ -86,7 +75,7 @@ export class Room extends DurableObject<Env> {
     } catch (thrown) {
       this.#report("frame", thrown);
       const { code, message } = errorOf(thrown);
-      this.#hangUp(peer.id, code, message);
+      this.#peers.hangUp(peer.id, code, message);
       this.#left(peer.id);
     }
   }
@@ -94,7 +83,7 @@ export class Room extends DurableObject<Env> {
   override webSocketClose(socket: WebSocket): void {
     // If this woke the object, the closed socket was not among the open ones that came back: bring it back to let it go,
     // or its presence would stay with the others for ever.
-    const peer = this.#peerOf(socket) ?? this.#restore(socket);
+    const peer = this.#existing() === null ? null : (this.#peers.of(socket) ?? this.#restore(socket));
     if (peer !== null) this.#left(peer.id);
     sockets.answerClose(socket);
   }
@@ -169,12 +158,9 @@ export class Room extends DurableObject<Env> {
       this.#durably(() => storage.persist(effects.persist));
       if (storage.wantsCompaction && this.#alarms.at("compact") === null) this.#alarms.schedule("compact", Date.now() + COMPACT_AFTER);
     }
-    for (const { to, frame } of effects.send) for (const id of to) this.#send(id, frame);
-    for (const { connection, code, detail } of effects.close) this.#hangUp(connection, code, detail);
-    for (const id of effects.save) {
-      const peer = this.#peers.get(id);
-      if (peer !== undefined) this.#save(peer, machine);
-    }
+    for (const { to, frame } of effects.send) for (const id of to) this.#peers.send(id, frame);
+    for (const { connection, code, detail } of effects.close) this.#peers.hangUp(connection, code, detail);
+    for (const id of effects.save) this.#peers.save(id, machine);
     if (effects.wakeAt !== null) this.#wakeAt(effects.wakeAt);
     if (effects.verify !== null) this.ctx.waitUntil(this.#refresh(effects.verify.connection, effects.verify.token));
   }
@@ -188,27 +174,6 @@ export class Room extends DurableObject<Env> {
       this.ctx.abort("storage failed");
       throw error;
     }
-  }
-
-  #send(id: number, frame: Uint8Array): void {
-    try {
-      this.#peers.get(id)?.socket.send(frame);
-    } catch {
-      // The peer is gone; its close event follows.
-    }
-  }
-
-  #save(peer: Peer, machine: RoomMachine): void {
-    const state: PeerState = { id: peer.id, extended: peer.extended, saved: machine.saved(peer.id, PRESENCE_BUDGET) };
-    sockets.writeAttachment(peer.socket, { actor: peer.actor, state });
-  }
-
-  #hangUp(id: number, code: ErrorCode, detail: string): void {
-    const peer = this.#peers.get(id);
-    this.#peers.delete(id);
-    if (peer === undefined) return;
-    peer.socket.serializeAttachment(null);
-    sockets.closeSocket(peer.socket, code, detail);
   }
 
   #left(id: number): void {
@@ -263,7 +228,7 @@ export class Room extends DurableObject<Env> {
       peer.actor = { ...peer.actor, expiresAt: actor.expiresAt };
       if (actor.expiresAt !== null) this.#alarms.scheduleBy("expire", actor.expiresAt);
       const room = this.#required();
-      this.#save(peer, room.machine);
+      this.#peers.save(id, room.machine);
       outcome = (machine, now) => machine.refreshed(id, actor.expiresAt, now);
     } catch (thrown) {
       const { code, message } = errorOf(thrown);
@@ -319,31 +284,16 @@ export class Room extends DurableObject<Env> {
     return room;
   }
 
-  /** Null for a socket that we closed: it has no attachment any more. */
   #restore(socket: WebSocket): Peer | null {
-    const attachment = sockets.readAttachment<PeerState>(socket);
-    const room = this.#existing();
-    if (attachment === null || room === null) return null;
-    const { actor, state } = attachment;
-    const peer: Peer = { id: state.id, socket, actor, extended: state.extended };
-    this.#nextId = Math.max(this.#nextId, state.id + 1);
-    this.#peers.set(state.id, peer);
-    this.#do(room.machine.restore(state.id, infoOf(actor, state.extended), state.saved, Date.now()));
+    const restored = this.#peers.restore(socket);
+    if (restored === null) return null;
+    const { peer, saved } = restored;
+    this.#do(this.#required().machine.restore(peer.id, infoOf(peer), saved, Date.now()));
     return peer;
-  }
-
-  #peerOf(socket: WebSocket): Peer | null {
-    this.#existing();
-    const id = sockets.readAttachment<PeerState>(socket)?.state.id;
-    return id === undefined ? null : (this.#peers.get(id) ?? null);
   }
 
   #report(what: string, thrown: unknown): void {
     const cause = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
     console.error(JSON.stringify({ level: "error", object: this.ctx.id.name, what, cause }));
   }
-}
-
-function infoOf(actor: sockets.SocketActor, extended: boolean) {
-  return { mayWrite: actor.rights.includes("write"), extended, subject: actor.subject };
 }
