@@ -4,8 +4,8 @@ import { consumeRings } from "./consumers/ring.ts";
 
 export default {
   fetch: app.fetch,
-  queue(batch, env, ctx) {
-    return batch.queue.endsWith("-dead") ? consumeDead(batch) : consumeRings(batch, env, ctx);
+  queue(batch, env) {
+    return batch.queue.endsWith("-dead") ? consumeDead(batch) : consumeRings(batch, env);
   },
 } satisfies ExportedHandler<Env>;
 

@@ -5,13 +5,15 @@ import type { MappedRange, ScoreModel } from "../../core/streams/stateless.ts";
 import { checkQuery, type TableQuery } from "../../core/streams/table.ts";
 import type { TaskMachine } from "../../core/streams/task.ts";
 import type { TableRow, Topology } from "../../core/streams/topology.ts";
+import { hourOf } from "../../core/usage/usage.ts";
 import { type Answer, answer, type Level } from "../../core/wire/answer.ts";
 import { SkerryError } from "../../core/wire/errors.ts";
 import { ACTOR_HEADER, type Actor } from "../../core/wire/grant.ts";
+import { objectName } from "../../core/wire/names.ts";
 import { topologyNamed } from "../../topologies/index.ts";
 import { Alarms } from "../shared/alarms.ts";
 import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
-import { closeExpired, closeToken, earliestExpiry } from "../shared/sockets.ts";
+import { answerClose, closeExpired, closeToken, earliestExpiry } from "../shared/sockets.ts";
 import { identify, partitionName, taskName } from "../streams.ts";
 import { LiveTables } from "./live.ts";
 import { Outbox } from "./outbox.ts";
@@ -43,6 +45,8 @@ export class Task extends DurableObject<Env> {
   readonly #storage: ReturnType<typeof sqliteJournalStorage>;
   #running: Running | null = null;
   #emitTimer: ReturnType<typeof setTimeout> | null = null;
+  /** What the project's account has not heard of yet: calls taken, and the count of rows it was last told. */
+  #unbilled = { calls: 0, rowsTold: 0 };
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -52,18 +56,18 @@ export class Task extends DurableObject<Env> {
 
   /** Takes a range that the consumer has mapped; what was applied before is skipped, what is missing is pulled. */
   async apply(range: MappedRange, generation: number): Promise<Answer<{ offset: number }>> {
-    return this.#counted(async ({ engine }) => {
-      await engine.ingest(range, generation);
-      return this.#after(await engine.ready(), range.topic);
-    });
+    const { engine } = this.#run();
+    this.#unbilled.calls++;
+    await engine.ingest(range, generation);
+    return this.#after(await engine.ready(), range.topic);
   }
 
   /** The partition's own bell: applies its log up to `head`. */
   async catchUp(topic: string, generation: number, head: number): Promise<Answer<{ offset: number }>> {
-    return this.#counted(async ({ engine }) => {
-      await engine.catchUp(topic, generation, head);
-      return this.#after(await engine.ready(), topic);
-    });
+    const { engine } = this.#run();
+    this.#unbilled.calls++;
+    await engine.catchUp(topic, generation, head);
+    return this.#after(await engine.ready(), topic);
   }
 
   /** Rows of a table in the order (window start, key). Pulls from the log first if the caller has seen more than is applied. */
@@ -130,6 +134,7 @@ export class Task extends DurableObject<Env> {
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
     this.#running?.live.closed(socket);
+    answerClose(socket);
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
@@ -178,14 +183,6 @@ export class Task extends DurableObject<Env> {
     return Number(identify(this.ctx).parts[3]);
   }
 
-  /** Runs `work` and counts the rows it wrote. */
-  async #counted<T>(work: (running: Running) => Promise<Answer<T>>): Promise<Answer<T>> {
-    const running = this.#run();
-    const before = this.#storage.rowsWritten() + running.outbox.rows;
-    const answered = await work(running);
-    return { ...answered, rows: this.#storage.rowsWritten() + running.outbox.rows - before };
-  }
-
   /** Emits, delivers and answers after input. Delivery does not hold the answer: the outbox is replayable. */
   #after(machine: TaskMachine, topic: string): Answer<{ offset: number }> {
     if (machine.outbox.length > 0) this.ctx.waitUntil(this.#run().outbox.drain(machine));
@@ -226,10 +223,21 @@ export class Task extends DurableObject<Env> {
     const drained = await outbox.drain(machine);
     machine = await engine.ready();
     if (idle >= BUSY_MS) await engine.checkpoint();
+    await this.#bill();
     const open = topology.closeOnIdle !== null && machine.closingTime() !== null;
     if (!drained || machine.pending().length > 0 || open || engine.replayCost.entries > 0) {
       this.#alarms.schedule("busy", Date.now() + BUSY_MS);
     }
+  }
+
+  /** Tells the project what this task's own work cost. A crash forgets the seconds since the last time. */
+  async #bill(): Promise<void> {
+    const rows = this.#storage.rowsWritten() + this.#run().outbox.rows;
+    const bucket = { requests: this.#unbilled.calls, rows: rows - this.#unbilled.rowsTold, bytesIn: 0, bytesOut: 0 };
+    if (bucket.requests + bucket.rows === 0) return;
+    this.#unbilled = { calls: 0, rowsTold: rows };
+    const project = this.env.PROJECT.getByName(objectName(identify(this.ctx).scope, "platform", "project"));
+    await project.addUsage([{ hour: hourOf(Date.now()), capability: "streams", ...bucket }]);
   }
 
   async #heads(machine: TaskMachine): Promise<{ topic: string; generation: number; head: number }[]> {

@@ -8,7 +8,6 @@ import { errorOf } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
 import { partitionName, taskName } from "../../durable-objects/streams.ts";
 import { consumersOf } from "../../topologies/index.ts";
-import { meterBackground } from "../middleware/meter.ts";
 import { continueTrace, traceId } from "../middleware/trace.ts";
 
 /** A contiguous range of one partition, from one or more doorbells. */
@@ -20,7 +19,7 @@ const PULL_BYTES = 1_000_000;
  * Answers doorbells: runs the stateless operators over the records, batch by batch, and hands each task its ranges in
  * order. Nothing depends on how often, in which order, or whether a doorbell comes.
  */
-export async function consumeRings(batch: MessageBatch, env: Env, ctx: ExecutionContext): Promise<void> {
+export async function consumeRings(batch: MessageBatch, env: Env): Promise<void> {
   const byPartition = new Map<string, Range[]>();
   for (const message of batch.messages) {
     const ring = readRing(message);
@@ -31,7 +30,7 @@ export async function consumeRings(batch: MessageBatch, env: Env, ctx: Execution
       { ring, to: ring.to, batches: ring.batch === null ? null : [ring.batch], messages: [message] },
     ]);
   }
-  await Promise.all([...byPartition.values()].map((ranges) => consumePartition(coalesce(ranges), env, ctx)));
+  await Promise.all([...byPartition.values()].map((ranges) => consumePartition(coalesce(ranges), env)));
 }
 
 function readRing(message: Message): Ring | null {
@@ -59,19 +58,18 @@ function coalesce(ranges: Range[]): Range[] {
   return joined;
 }
 
-async function consumePartition(ranges: Range[], env: Env, ctx: ExecutionContext): Promise<void> {
+async function consumePartition(ranges: Range[], env: Env): Promise<void> {
   for (const range of ranges) {
     const { ring } = range;
     const scope: Scope = { project: ring.project, jurisdiction: ring.jurisdiction };
     try {
       const records = await load(range, env, scope);
-      const rows = await Promise.all(
+      await Promise.all(
         consumersOf(ring.topic)
           .filter((topology) => ring.partition < topology.partitions)
           .map((topology) => deliver(topology, range, records, env, scope)),
       );
       for (const message of range.messages) message.ack();
-      meterBackground(env, ctx, scope, "streams", { requests: rows.length, rows: rows.reduce((sum, each) => sum + each, 0) });
     } catch (thrown) {
       const error = errorOf(thrown);
       const delaySeconds = Math.min(60, error.retryAfter ?? 1);
@@ -106,13 +104,12 @@ async function load(range: Range, env: Env, scope: Scope): Promise<RecordBatch> 
   return concat(parts);
 }
 
-async function deliver(topology: Topology, range: Range, records: RecordBatch, env: Env, scope: Scope): Promise<number> {
+async function deliver(topology: Topology, range: Range, records: RecordBatch, env: Env, scope: Scope): Promise<void> {
   const { topic, partition, from, generation } = range.ring;
   const models = env.MODELS as unknown as ModelsService;
   const score: ScoreModel = async (model, rows, n) => (await models.score(model, rows, n)).scores;
   const mapped = await mapRange(topology, { topic, partition, from }, records, score);
-  const answer = await env.TASK.getByName(taskName(scope, topology, partition)).apply(mapped, generation);
-  return answer.rows ?? 0;
+  await env.TASK.getByName(taskName(scope, topology, partition)).apply(mapped, generation);
 }
 
 function concat(batches: RecordBatch[]): RecordBatch {

@@ -78,7 +78,11 @@ class Multiplexer {
     this.#socket.addEventListener("message", ({ data }) => {
       order = order.then(() => this.#receive(data)).catch((thrown) => this.#fail(errorOf(thrown)));
     });
-    this.#socket.addEventListener("close", ({ code }) => this.#closeTasks(code));
+    this.#socket.addEventListener("close", ({ code }) => {
+      // Completes the handshake, as the runtime does not do by itself.
+      this.#close(code, "");
+      this.#closeTasks(code);
+    });
     this.#socket.addEventListener("error", () => this.#closeTasks(1011));
     this.#send({ type: "hello", version: WIRE_VERSION, expiresAt: this.#actor.expiresAt });
   }
@@ -184,7 +188,11 @@ class Multiplexer {
   #close(code: number, reason: string): void {
     // 1005 and 1006 say that no close frame came; they may not be sent in one.
     const sendable = code === 1005 || code === 1006 ? 1012 : code;
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(sendable, reason);
+    try {
+      this.#socket.close(sendable, reason);
+    } catch {
+      // Closed on both sides already.
+    }
     this.#closeTasks(1000);
   }
 
