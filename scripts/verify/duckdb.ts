@@ -32,7 +32,7 @@ try {
   const expectedIds = expectedUnusual(arrivals);
   const ids = await unusualIds(api, expectedIds.length);
   const same = JSON.stringify(ids) === JSON.stringify(expectedIds);
-  await new Promise((resolve) => setTimeout(resolve, 2000)); // the account is complete up to the last second
+  await new Promise((resolve) => setTimeout(resolve, 7000)); // tasks tell the account what they cost every five seconds
   const usage = await api.usage();
 
   console.log(
