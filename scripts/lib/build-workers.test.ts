@@ -25,3 +25,9 @@ it("knows every file that a Worker is made of, modules that are no code included
   );
   expect(Object.entries(inputs).filter(([, hash]) => hash === "absent")).toEqual([]);
 });
+
+it("keeps the bindings that wrangler.toml declares with the build, and no secret", async () => {
+  const { options } = await buildWorker("main");
+  expect(options).toMatchObject({ bindings: { SKERRY_ANONYMOUS_GRANTS: "[]" }, compatibilityDate: expect.any(String) });
+  expect(options.bindings).not.toHaveProperty("SKERRY_ADMIN_KEY");
+});

@@ -13,8 +13,10 @@ export const WORKERS = {
 } as const;
 export type WorkerKey = keyof typeof WORKERS;
 
-/** One built script: exactly the modules that `wrangler deploy` would upload. */
-export type BuiltWorker = { key: WorkerKey; script: string; config: string; dir: string; modules: BuiltModule[] };
+/** One built script: exactly the modules that `wrangler deploy` would upload, and the bindings it declares. */
+export type BuiltWorker = { key: WorkerKey; script: string; config: string; dir: string; modules: BuiltModule[]; options: DeclaredOptions };
+/** The runtime's options as wrangler derives them from a configuration file: plain JSON, without any secret's value. */
+export type DeclaredOptions = { bindings?: Record<string, unknown>; [option: string]: unknown };
 /** A module's file; `contents` where it exists only in memory. */
 export type BuiltModule = { type: "ESModule" | "CompiledWasm" | "Data" | "Text"; path: string; contents?: string };
 
@@ -22,7 +24,7 @@ export type BuiltModule = { type: "ESModule" | "CompiledWasm" | "Data" | "Text";
 export const inputsOfBuild = (key: WorkerKey): Record<string, string> => readStamp(join(DIST, `workers/${key}.json`))?.inputs ?? {};
 
 /** What the last build read and where its output lies; a build whose inputs are unchanged is used again. */
-type Stamp = { dir: string; inputs: Record<string, string> };
+type Stamp = { root: string; dir: string; inputs: Record<string, string>; options: DeclaredOptions };
 
 const MODULE_TYPES: Record<string, BuiltModule["type"]> = {
   ".js": "ESModule",
@@ -43,8 +45,7 @@ const MODULE_TYPES: Record<string, BuiltModule["type"]> = {
 export async function buildWorker(key: WorkerKey): Promise<BuiltWorker> {
   const stampFile = join(DIST, `workers/${key}.json`);
   const stamp = readStamp(stampFile);
-  const fresh = stamp !== null && existsSync(join(ROOT, stamp.dir, "index.js")) && isCurrent(stamp);
-  return describe(key, fresh ? stamp.dir : await run(key, stampFile));
+  return describe(key, stamp !== null && isCurrent(stamp) ? stamp : await run(key, stampFile));
 }
 
 /** Builds every Worker that Skerry deploys. */
@@ -70,11 +71,16 @@ function readStamp(file: string): Stamp | null {
   }
 }
 
-const isCurrent = (stamp: Stamp): boolean => Object.entries(stamp.inputs).every(([path, hash]) => fileHash(join(ROOT, path)) === hash);
+/** Whether a build still is what its sources would give. Options name absolute paths, so a checkout that moved builds anew. */
+const isCurrent = ({ root, dir, inputs }: Stamp): boolean =>
+  root === ROOT &&
+  existsSync(join(ROOT, dir, "index.js")) &&
+  Object.entries(inputs).every(([path, hash]) => fileHash(join(ROOT, path)) === hash);
 
-async function run(key: WorkerKey, stampFile: string): Promise<string> {
+async function run(key: WorkerKey, stampFile: string): Promise<Stamp> {
   const work = join(DIST, `workers/.${key}-${process.pid}-${Date.now()}`);
   const metafile = `${work}.meta.json`;
+  const started = Date.now();
   mkdirSync(work, { recursive: true });
   // wrangler refuses a configuration whose asset directory is absent; the console's own build fills it.
   mkdirSync(join(DIST, "console"), { recursive: true });
@@ -83,7 +89,7 @@ async function run(key: WorkerKey, stampFile: string): Promise<string> {
     const args = [wrangler, "deploy", "--dry-run", "--outdir", work, "--metafile", metafile, "-c", join(ROOT, WORKERS[key].config)];
     const env = { ...process.env, WRANGLER_SEND_METRICS: "false", NO_COLOR: "1", CI: "1" };
     await promisify(execFile)(process.execPath, args, { cwd: ROOT, env, maxBuffer: 1 << 26 });
-    const inputs = inputsOf(key, metafile);
+    const inputs = inputsOf(key, metafile, started);
     const hash = sha256(
       files(work)
         .map((name) => `${name} ${fileHash(join(work, name))}`)
@@ -91,10 +97,11 @@ async function run(key: WorkerKey, stampFile: string): Promise<string> {
     ).slice(0, 16);
     const dir = relative(ROOT, join(DIST, "workers", `${key}-${hash}`));
     if (!existsSync(join(ROOT, dir))) renameSync(work, join(ROOT, dir));
-    writeFileSync(`${work}.json`, JSON.stringify({ dir, inputs } satisfies Stamp));
+    const stamp: Stamp = { root: ROOT, dir, inputs, options: await declaredOptions(key) };
+    writeFileSync(`${work}.json`, JSON.stringify(stamp));
     renameSync(`${work}.json`, stampFile);
     prune(key, dir);
-    return dir;
+    return stamp;
   } catch (error) {
     const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
     throw new Refusal(`The Worker ${WORKERS[key].script} does not build.\n${stdout}${stderr}`.trim());
@@ -104,8 +111,28 @@ async function run(key: WorkerKey, stampFile: string): Promise<string> {
   }
 }
 
+/** Every binding comes from the wrangler file, through wrangler's own conversion: it stays the only place that declares them. */
+async function declaredOptions(key: WorkerKey): Promise<DeclaredOptions> {
+  // Loaded here only: it takes half a second, which no start needs but the one that builds.
+  const { unstable_getMiniflareWorkerOptions, unstable_readConfig } = await import("wrangler");
+  const config = unstable_readConfig({ config: join(ROOT, WORKERS[key].config) }) as { secrets?: { required?: string[] } };
+  const secrets = config.secrets?.required ?? [];
+  // wrangler warns of required secrets that it does not find in the environment, and copies those that it finds.
+  const before = { ...process.env };
+  process.env.WRANGLER_LOG ??= "warn";
+  for (const name of secrets) process.env[name] = "-";
+  try {
+    const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(join(ROOT, WORKERS[key].config)).workerOptions;
+    const declared = JSON.parse(JSON.stringify(options)) as DeclaredOptions;
+    for (const name of secrets) delete declared.bindings?.[name];
+    return declared;
+  } finally {
+    process.env = before;
+  }
+}
+
 /** Every file that the bundle was made of, by wrangler's own account, with its hash; and the files that steer the build. */
-function inputsOf(key: WorkerKey, metafile: string): Record<string, string> {
+function inputsOf(key: WorkerKey, metafile: string, started: number): Record<string, string> {
   const { inputs } = JSON.parse(readFileSync(metafile, "utf8")) as { inputs: Record<string, unknown> };
   // Paths are relative to the configuration's folder; what has a namespace was made up by wrangler, not read.
   const base = join(ROOT, dirname(WORKERS[key].config));
@@ -114,8 +141,13 @@ function inputsOf(key: WorkerKey, metafile: string): Record<string, string> {
     .map((path) => resolve(base, path));
   const steering = [WORKERS[key].config, "package-lock.json", "tsconfig.base.json"].map((path) => join(ROOT, path));
   const paths = new Set([...sources, ...sources.flatMap(modulesOf), ...steering]);
-  return Object.fromEntries([...paths].sort().map((path) => [relative(ROOT, path), fileHash(path)]));
+  return Object.fromEntries(
+    [...paths].sort().map((path) => [relative(ROOT, path), changedSince(path, started) ? "changed" : fileHash(path)]),
+  );
 }
+
+/** Whether a file was written after the build began: what the build read of it is unknown, so the build is used but once. */
+const changedSince = (path: string, started: number): boolean => (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= started;
 
 /** The modules other than code that a source imports: wrangler uploads them beside the bundle and leaves them out of its account. */
 function modulesOf(source: string): string[] {
@@ -140,13 +172,14 @@ const files = (dir: string): string[] =>
     .sort();
 const extension = (name: string): string => name.slice(name.lastIndexOf("."));
 
-function describe(key: WorkerKey, dir: string): BuiltWorker {
+function describe(key: WorkerKey, { dir, options }: Stamp): BuiltWorker {
   const absolute = join(ROOT, dir);
   const names = files(absolute).sort((a, b) => Number(b === "index.js") - Number(a === "index.js"));
   return {
     key,
     ...WORKERS[key],
     dir: absolute,
+    options,
     modules: names.map((name) => ({ type: MODULE_TYPES[extension(name)]!, path: join(absolute, name) })),
   };
 }

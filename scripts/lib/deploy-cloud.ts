@@ -20,7 +20,8 @@ export type CloudOptions = {
 };
 
 const SECRET = "SKERRY_ADMIN_KEY";
-const SET_KEY = `${SECRET}="$(openssl rand -base64 32)"; echo "keep this key: $${SECRET}"; export ${SECRET}; npm run deploy`;
+const SET_KEY = `export ${SECRET}="$(openssl rand -base64 32)"; echo "$${SECRET}"    # keep it
+  npm run deploy`;
 
 /**
  * Deploys both scripts, after everything they need is there. `skerry-models` goes first: `skerry` binds it as a service.

@@ -1,8 +1,6 @@
 import { join } from "node:path";
 import { convertV4MiniflareOptions, type MiniflareOptions, type V4WorkerOptions } from "miniflare";
-import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import type { BuiltModule, BuiltWorker, WorkerKey } from "./build-workers.ts";
-import { ROOT } from "./paths.ts";
 
 /** Test-only code that stands in front of the Worker: its module becomes the entry and imports the built one. */
 export type Wrapper = { modules: BuiltModule[]; bindings: Record<string, unknown> };
@@ -19,10 +17,7 @@ export type RuntimeOptions = {
   wrapper?: Wrapper;
 };
 
-/**
- * The runtime's options for the built Workers. Every binding comes from the wrangler files, through wrangler's own
- * conversion, so that they stay the only place where bindings are declared.
- */
+/** The runtime's options for the built Workers: what the wrangler files declare, on a public socket, with state kept. */
 export function runtimeOptions({ built, host, port, state, values, wrapper }: RuntimeOptions): MiniflareOptions {
   const main = workerOptions(built.main);
   const models = workerOptions(built.models);
@@ -50,8 +45,6 @@ export function runtimeOptions({ built, host, port, state, values, wrapper }: Ru
   };
 }
 
-/** One Worker's options as wrangler derives them from its configuration file, with the built modules as its code. */
-function workerOptions(worker: BuiltWorker): V4WorkerOptions {
-  const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(join(ROOT, worker.config)).workerOptions;
-  return { ...options, name: worker.script, modules: worker.modules, modulesRoot: worker.dir } as V4WorkerOptions;
-}
+/** One Worker's options: what its configuration declares, with the built modules as its code. */
+const workerOptions = ({ script, modules, dir, options }: BuiltWorker): V4WorkerOptions =>
+  ({ ...options, name: script, modules, modulesRoot: dir }) as V4WorkerOptions;

@@ -35,9 +35,6 @@ export async function serve({ built, host, port, state, env, wrapper }: ServeOpt
     }
     const guard = guardRuntimes();
     guard.onChange(() => lock.note(guard.runtimes()));
-    // wrangler looks for the secrets that the configuration requires in the environment.
-    process.env.SKERRY_ADMIN_KEY = key;
-    process.env.WRANGLER_LOG ??= "warn";
     const values = { ...valuesOf(env), SKERRY_ADMIN_KEY: key };
     const runtime = new Miniflare({
       ...runtimeOptions({ built, host, port, state, values, ...(wrapper && { wrapper }) }),
