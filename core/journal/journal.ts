@@ -112,17 +112,22 @@ export class Journal {
 
   /**
    * Writes all that is staged in one transaction, in as few rows as possible: one, up to `maxRowBytes`. `rows` is what
-   * the platform bills. If it throws, everything is still staged: commit again or {@link discard}.
+   * the platform bills. If it throws, nothing was written and nothing stays staged: what was refused never comes later.
    */
   commit(): { head: number; rows: number } {
     if (this.#staged.length === 0) return { head: this.head, rows: 0 };
-    const rows = this.#write(() => {
-      const { rows, after } = encodeRows(this.#staged, this.#state.totals, this.#maxRowBytes);
-      for (const row of rows) this.#storage.putRow(row);
-      this.#set({ head: this.#next, totals: after });
-      this.#setStaged([], this.#next);
-    });
-    return { head: this.head, rows };
+    try {
+      const rows = this.#write(() => {
+        const { rows, after } = encodeRows(this.#staged, this.#state.totals, this.#maxRowBytes);
+        for (const row of rows) this.#storage.putRow(row);
+        this.#set({ head: this.#next, totals: after });
+        this.#setStaged([], this.#next);
+      });
+      return { head: this.head, rows };
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
   }
 
   /** Forgets what is staged. */

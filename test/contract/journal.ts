@@ -202,7 +202,7 @@ export function journalContract(name: string, withStorage: WithStorage, runs: nu
       expect(storage.rowsWritten()).toBe(0);
     });
 
-    rule("[J4] stages again what an aborted commit had taken, and drops what came later", (fresh) => {
+    rule("[J4] [J20] stages again what a commit in an aborted transaction had taken, and drops what came later", (fresh) => {
       const storage = fresh();
       const journal = Journal.open(storage);
       journal.stage(bytes(1));
@@ -217,6 +217,16 @@ export function journalContract(name: string, withStorage: WithStorage, runs: nu
       expect([journal.head, journal.next]).toEqual([0, 1]);
       journal.commit();
       expect(Journal.open(fresh()).read(0).map((entry) => entry.bytes.length)).toEqual([1]); // biome-ignore format: one line
+    });
+
+    rule("[J4] writes nothing later of a commit that failed", (fresh) => {
+      const [one, two] = [Journal.open(fresh()), Journal.open(fresh())];
+      one.stage(bytes(1));
+      one.commit();
+      two.stage(bytes(2)); // In the place of the first: the storage refuses it.
+      expect(() => two.commit()).toThrow();
+      expect([two.next, two.commit()]).toEqual([0, { head: 0, rows: 0 }]);
+      expect(Journal.open(fresh()).read(0)).toEqual([{ position: 0, count: 1, bytes: bytes(1) }]);
     });
 
     rule("[J5] bills one row for a commit of two thousand entries, and one for a checkpoint", (fresh) => {
