@@ -178,7 +178,7 @@ export function journalContract(name: string, withStorage: WithStorage, runs: nu
   });
 
   describe(`the journal: ${name}`, () => {
-    rule("[J1] [J2] [J8] is an array with a base, whatever is done to it", (fresh) => {
+    rule("[J1] [J2] [J8] [J10] [J11] [J12] [J13] [J15] [J19] is an array with a base, whatever is done to it", (fresh) => {
       let medium = 0;
       fc.assert(
         fc.property(ops, (steps) => {
