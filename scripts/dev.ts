@@ -14,12 +14,12 @@ await command(async () => {
   console.log(`admin key  ${key}\n`);
   // The first configuration is the Worker that gets the requests.
   const configs = [WORKERS.main, WORKERS.models].flatMap(({ config }) => ["-c", config]);
-  const { status } = await runTool(
-    "wrangler",
-    ["dev", ...configs, "--port", "8787", "--persist-to", join(ROOT, ".skerry/dev"), ...process.argv.slice(2)],
-    {
-      env: { SKERRY_ADMIN_KEY: key },
-    },
+  const given = process.argv.slice(2);
+  const defaults = { "--port": "8787", "--persist-to": join(ROOT, ".skerry/dev") };
+  // wrangler refuses an option that is given twice.
+  const unsaid = Object.entries(defaults).filter(
+    ([name]) => !given.some((argument) => argument === name || argument.startsWith(`${name}=`)),
   );
+  const { status } = await runTool("wrangler", ["dev", ...configs, ...unsaid.flat(), ...given], { env: { SKERRY_ADMIN_KEY: key } });
   process.exitCode = status;
 });
