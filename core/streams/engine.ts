@@ -141,7 +141,7 @@ export class TaskEngine {
     const checkpoint = stored === null ? undefined : { revision: stored.position, meta: JSON.parse(text.decode(stored.bytes)) as TaskMeta };
     const machine = new TaskMachine(this.#topology, pages, checkpoint);
     const source = new ReplaySource(this.#ports.readLog);
-    for (const { bytes } of this.#journal.read(machine.revision)) {
+    for (const { bytes } of this.#journal.replay(machine.revision)) {
       const entry = JSON.parse(text.decode(bytes)) as TaskEntry;
       let mapped: MappedRange | null = null;
       if (entry.k === "range") {
