@@ -1,6 +1,6 @@
 import { defineConfig } from "vite";
 
-export default defineConfig({
+export default defineConfig(({ command }) => ({
   build: {
     // What the console's CSS uses (light-dark(), nesting) these have had since 2024; nothing is rewritten for older ones.
     target: "es2024",
@@ -9,5 +9,10 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-});
+  oxc: { jsx: { runtime: "automatic", importSource: "preact", development: command === "serve" } },
+  // A build is the same whatever NODE_ENV it is made under: a test runner's too is what users get.
+  ...(command === "build" && {
+    define: { "process.env.NODE_ENV": JSON.stringify("production") },
+    resolve: { conditions: ["module", "browser", "production"] },
+  }),
+}));

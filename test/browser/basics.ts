@@ -20,7 +20,8 @@ export function accessibilityFaults(page: Page): Promise<string[]> {
         element.getAttribute("aria-label"),
         byId(element.getAttribute("aria-labelledby")),
         ...Array.from((element as HTMLInputElement).labels ?? [], (label) => label.textContent),
-        element.matches("button, a, summary") ? element.textContent : "",
+        // biome-ignore lint/performance/useDomNodeTextContent: what is not displayed is no name.
+        element.matches("button, a, summary") ? element.innerText : "",
       ]
         .join(" ")
         .trim();

@@ -71,10 +71,10 @@ it("fits a phone", async () => {
   await signIn(page, world.key);
   await page.getByTestId("delay-chart").waitFor();
   expect(await overflow()).toBeLessThanOrEqual(0);
-  const lowest = await page.evaluate(
+  const outside = await page.evaluate(
     () => Array.from(document.querySelectorAll(".panel")).filter((panel) => panel.getBoundingClientRect().right > innerWidth).length,
   );
-  expect(lowest).toBe(0);
+  expect(outside).toBe(0);
   expect(complaints).toEqual([]);
   await close();
 });

@@ -15,7 +15,8 @@ export async function openTab(browser: Browser, url: string, options: BrowserCon
   page.on("request", (request) => {
     if (new URL(request.url()).host !== host) complaints.push(`asked another host: ${request.url()}`);
   });
-  await page.goto(url);
+  const response = await page.goto(url);
+  if (!response?.ok()) throw new Error(`The console was answered by ${response?.status()}: ${await response?.text()}`);
   return { page, complaints, close: () => context.close() };
 }
 

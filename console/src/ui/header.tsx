@@ -11,7 +11,7 @@ const WORDS = { connecting: "Connecting", live: "Live", waiting: "Reconnecting",
 export function Header({ session }: { session: Session }) {
   return (
     <header class="bar">
-      <a class="brand" href={hrefOf(PAGES[0].path)}>
+      <a class="brand" href={hrefOf(PAGES[0].path)} aria-label="Skerry">
         <Mark />
         <span>Skerry</span>
       </a>
