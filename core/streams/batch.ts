@@ -32,3 +32,9 @@ export function sliceBatch(batch: RecordBatch, from: number, to: number): Record
   if (from === 0 && to >= batch.t.length) return batch;
   return { k: batch.k.slice(from, to), t: batch.t.slice(from, to), v: batch.v.slice(from, to) };
 }
+
+/** One batch of all their records, in order. */
+export function joinBatches(batches: RecordBatch[]): RecordBatch {
+  if (batches.length === 1) return batches[0] as RecordBatch;
+  return { k: batches.flatMap(({ k }) => k), t: batches.flatMap(({ t }) => t), v: batches.flatMap(({ v }) => v) };
+}

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Journal } from "../journal/journal.ts";
 import { MemoryJournalStorage } from "../journal/memory.ts";
+import { SkerryError } from "../wire/errors.ts";
 import { count, sum } from "./aggregators.ts";
 import { encodeBatch, type RecordBatch } from "./batch.ts";
 import { type Ports, TaskEngine } from "./engine.ts";
@@ -189,5 +190,83 @@ describe("task engine", () => {
     up = true;
     await engine.catchUp("sales", 1, 1);
     expect((await engine.ready()).records).toBe(1);
+  });
+
+  describe("a source that is deleted", () => {
+    const sale = (shop: string, at: number) => ({ shop, at, price: 1 });
+    /** Logs by generation; a missing one was erased. */
+    function world() {
+      const logs = new Map<number, PartitionLog>();
+      const ports: Ports = {
+        readLog: async (_, generation, offset, maxBytes) => {
+          const log = logs.get(generation);
+          if (log === undefined) throw new SkerryError("stale_metadata", "erased");
+          return log.read(offset, maxBytes);
+        },
+        score: async () => [],
+        now: () => 1,
+      };
+      return { logs, ports, storage: new MemoryJournalStorage() };
+    }
+    const rowsOf = async (engine: TaskEngine) => (await engine.ready()).tables.get("takings")?.query({ limit: 9 });
+
+    it("[ST35] leaves what was taken of it, replays without its log, and takes its successor from 0", async () => {
+      const { logs, ports, storage } = world();
+      logs.set(1, logOf([sale("a", 1), sale("a", 2), sale("a", 3)], 1));
+      let engine = new TaskEngine(storage, sales, 0, ports);
+      await engine.catchUp("sales", 1, 3);
+      await engine.retire("sales", 1);
+      logs.delete(1);
+      // A bell of the old generation that comes late, with its records.
+      const late = await mapRange(sales, { topic: "sales", partition: 0, from: 0 }, columns([sale("a", 1)]), ports.score);
+      await engine.ingest(late, 1);
+      engine = new TaskEngine(storage, sales, 0, ports);
+      expect(await rowsOf(engine)).toMatchObject([{ key: "a", value: { n: 3 } }]);
+      logs.set(2, logOf([sale("b", 4), sale("b", 5)], 2));
+      await engine.catchUp("sales", 2, 2);
+      engine = new TaskEngine(storage, sales, 0, ports);
+      expect(await rowsOf(engine)).toMatchObject([
+        { key: "a", value: { n: 3 } },
+        { key: "b", value: { n: 2 } },
+      ]);
+      expect((await engine.ready()).poisoned.count).toBe(0);
+    });
+
+    it("[ST35] whose log went before the task was told: counted, and not in anybody's way", async () => {
+      const { logs, ports, storage } = world();
+      logs.set(1, logOf([sale("a", 1), sale("a", 2), sale("a", 3)], 1));
+      await new TaskEngine(storage, sales, 0, ports).catchUp("sales", 1, 3);
+      logs.delete(1);
+      // What is at these offsets now belongs to another generation.
+      logs.set(2, logOf([sale("b", 4), sale("b", 5)], 2));
+      const engine = new TaskEngine(storage, sales, 0, ports);
+      await engine.catchUp("sales", 2, 2);
+      expect(await rowsOf(engine)).toMatchObject([{ key: "b", value: { n: 2 } }]);
+      const { count, last } = (await engine.ready()).poisoned;
+      expect([count, last.at(-1)]).toMatchObject([3, { topic: "sales", offset: 2 }]);
+      await engine.checkpoint();
+      expect((await new TaskEngine(storage, sales, 0, ports).ready()).poisoned.count).toBe(3);
+    });
+
+    it("[ST35] in the middle of a pull: the task takes no more of it and does not ask again", async () => {
+      const { logs, ports, storage } = world();
+      const engine = new TaskEngine(storage, sales, 0, ports);
+      await engine.catchUp("sales", 1, 5);
+      expect((await engine.ready()).applied("sales")).toEqual({ generation: 2, offset: 0 });
+      logs.set(2, logOf([sale("b", 4)], 1));
+      await engine.catchUp("sales", 2, 1);
+      expect((await engine.ready()).records).toBe(1);
+    });
+
+    it("[ST31] a replay over two generations takes each range from its own log", async () => {
+      const { logs, ports, storage } = world();
+      logs.set(1, logOf([sale("a", 1), sale("a", 2)], 2));
+      logs.set(2, logOf([sale("b", 4), sale("b", 5)], 2));
+      const engine = new TaskEngine(storage, sales, 0, ports);
+      await engine.catchUp("sales", 1, 2);
+      await engine.catchUp("sales", 2, 2);
+      const before = await rowsOf(engine);
+      expect(await rowsOf(new TaskEngine(storage, sales, 0, ports))).toEqual(before);
+    });
   });
 });

@@ -1,15 +1,14 @@
 import { Journal } from "../journal/journal.ts";
 import type { JournalStorage } from "../journal/port.ts";
 import { SkerryError } from "../wire/errors.ts";
-import { type RecordBatch, sliceBatch } from "./batch.ts";
-import { type LogRead, recordsFrom } from "./log.ts";
+import { joinBatches, type RecordBatch } from "./batch.ts";
+import { recordsFrom } from "./log.ts";
 import type { Cell, PageStorage } from "./pages.ts";
+import { goneRange, isErased, type ReadLog, ReplaySource } from "./replay.ts";
 import { type MappedRange, mapRange, type ScoreModel } from "./stateless.ts";
 import { checkpointDue, type TaskEntry, TaskMachine, type TaskMeta } from "./task.ts";
 import type { Topology } from "./topology.ts";
 
-/** Reads the log of a source partition; of the task's own partition number. */
-export type ReadLog = (topic: string, generation: number, offset: number, maxBytes: number) => Promise<LogRead>;
 export type Ports = { readLog: ReadLog; score: ScoreModel; now: () => number };
 
 const PULL_BYTES = 512 * 1024;
@@ -110,6 +109,17 @@ export class TaskEngine {
     });
   }
 
+  /**
+   * A source was deleted: what comes late from this generation of it counts no more, and the checkpoint frees its log,
+   * since no journalled range of it is left to replay.
+   */
+  retire(topic: string, generation: number): Promise<void> {
+    return this.#inOrder((machine) => {
+      this.#retire(machine, topic, generation);
+      this.#checkpoint(machine);
+    });
+  }
+
   /** Writes what changed, so that the next wake replays nothing. */
   checkpoint(): Promise<void> {
     return this.#inOrder((machine) => this.#checkpoint(machine));
@@ -146,7 +156,7 @@ export class TaskEngine {
       let mapped: MappedRange | null = null;
       if (entry.k === "range") {
         const batch = await source.range(entry.topic, entry.generation, entry.from, entry.to);
-        mapped = await this.#map(entry.topic, entry.from, batch);
+        mapped = batch === null ? goneRange(entry, this.#partition) : await this.#map(entry.topic, entry.from, batch);
         this.#since.records += entry.to - entry.from;
       }
       machine.apply(entry, mapped);
@@ -165,8 +175,15 @@ export class TaskEngine {
       const standing = machine.standing(topic, generation, head, head);
       if (standing.at === "known" || standing.at === "next") return;
       const { from } = standing;
-      const read = await this.#ports.readLog(topic, generation, from, PULL_BYTES);
-      const batch = join(recordsFrom(from, read.batches).map(({ records }) => records));
+      const read = await this.#ports.readLog(topic, generation, from, PULL_BYTES).catch((thrown) => {
+        if (!isErased(thrown)) throw thrown;
+        return null;
+      });
+      if (read === null) {
+        this.#retire(machine, topic, generation);
+        return;
+      }
+      const batch = joinBatches(recordsFrom(from, read.batches).map(({ records }) => records));
       if (batch.t.length === 0)
         throw new SkerryError("unavailable", `The log of "${topic}" ends at ${read.head}, before ${head}.`, { retryAfter: 1 });
       this.#take(machine, generation, await this.#map(topic, from, batch));
@@ -190,6 +207,10 @@ export class TaskEngine {
     this.#commit(machine, { k: "range", topic, generation, from, to, emit: this.#emitted(due) }, range);
     this.#since.records += to - from;
     if (checkpointDue(this.#since, machine.dirtyPages)) this.#checkpoint(machine);
+  }
+
+  #retire(machine: TaskMachine, topic: string, generation: number): void {
+    if (machine.applied(topic).generation <= generation) this.#commit(machine, { k: "retire", topic, generation }, null);
   }
 
   #isDue(id: string, every: number): boolean {
@@ -228,37 +249,6 @@ export class TaskEngine {
     this.#since = { records: 0, entries: 0 };
     machine.shrink(MEMORY_BUDGET);
   }
-}
-
-/** Reads ahead in large pieces while a replay asks for one small range after the other. */
-class ReplaySource {
-  readonly #readLog: ReadLog;
-  readonly #ahead = new Map<string, { from: number; records: RecordBatch }>();
-
-  constructor(readLog: ReadLog) {
-    this.#readLog = readLog;
-  }
-
-  async range(topic: string, generation: number, from: number, to: number): Promise<RecordBatch> {
-    let ahead = this.#ahead.get(topic);
-    while (ahead === undefined || from < ahead.from || to > ahead.from + ahead.records.t.length) {
-      const start =
-        ahead === undefined || from < ahead.from || from > ahead.from + ahead.records.t.length ? from : ahead.from + ahead.records.t.length;
-      const read = await this.#readLog(topic, generation, start, PULL_BYTES);
-      const more = join(recordsFrom(start, read.batches).map(({ records }) => records));
-      if (more.t.length === 0)
-        throw new SkerryError("corrupt", `The log of "${topic}" lacks offsets ${start} to ${to} that this task has applied.`);
-      const kept = ahead === undefined || start === from ? [] : [sliceBatch(ahead.records, from - ahead.from, ahead.records.t.length)];
-      ahead = { from, records: join([...kept, more]) };
-      this.#ahead.set(topic, ahead);
-    }
-    return sliceBatch(ahead.records, from - ahead.from, to - ahead.from);
-  }
-}
-
-function join(batches: RecordBatch[]): RecordBatch {
-  if (batches.length === 1) return batches[0] as RecordBatch;
-  return { k: batches.flatMap(({ k }) => k), t: batches.flatMap(({ t }) => t), v: batches.flatMap(({ v }) => v) };
 }
 
 const utf8 = new TextEncoder();

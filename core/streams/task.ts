@@ -11,7 +11,9 @@ import type { ChangeSink, RoomSink, SinkNode, TableRow, TopicSink, Topology } fr
 export type TaskEntry =
   | { k: "range"; topic: string; generation: number; from: number; to: number; emit: string[] }
   | { k: "emit"; emit: string[] }
-  | { k: "tick"; at: number };
+  | { k: "tick"; at: number }
+  /** A source was deleted: nothing of this generation of it counts from here on. */
+  | { k: "retire"; topic: string; generation: number };
 
 /** Something to deliver, once, in order of `seq` for each sink. `seq` is the revision it arose from. */
 export type Output = { sink: string; seq: number } & (
@@ -172,6 +174,9 @@ export class TaskMachine {
         break;
       case "tick":
         for (const table of this.tables.values()) this.#finals(table, table.advance(entry.at));
+        break;
+      case "retire":
+        this.#meta.applied[entry.topic] = { generation: entry.generation + 1, offset: 0 };
         break;
       default:
         entry satisfies never;

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ModelsService } from "../../core/inference/port.ts";
 import { TaskEngine } from "../../core/streams/engine.ts";
+import { isErased } from "../../core/streams/replay.ts";
 import type { MappedRange, ScoreModel } from "../../core/streams/stateless.ts";
 import { checkQuery, type TableQuery } from "../../core/streams/table.ts";
 import type { TaskMachine } from "../../core/streams/task.ts";
@@ -67,6 +68,14 @@ export class Task extends DurableObject<Env> {
     const { engine } = this.#run();
     this.#unbilled.calls++;
     await engine.catchUp(topic, generation, head);
+    return this.#after(await engine.ready(), topic);
+  }
+
+  /** A source was deleted: keeps what was taken of it without its log, and takes no more of that generation. */
+  async retire(topic: string, generation: number): Promise<Answer<{ offset: number }>> {
+    const { engine } = this.#run();
+    this.#unbilled.calls++;
+    await engine.retire(topic, generation);
     return this.#after(await engine.ready(), topic);
   }
 
@@ -240,12 +249,20 @@ export class Task extends DurableObject<Env> {
     await project.addUsage([{ hour: hourOf(Date.now()), capability: "streams", ...bucket }]);
   }
 
+  /** Ends of the logs this task reads from; one that was erased has ended. */
   async #heads(machine: TaskMachine): Promise<{ topic: string; generation: number; head: number }[]> {
     const { scope } = identify(this.ctx);
     return Promise.all(
-      Object.entries(machine.allApplied).map(async ([topic, { generation }]) => {
-        const { value } = await this.env.TOPIC.getByName(partitionName(scope, topic, generation, this.#partition())).stats();
-        return { topic, generation, head: value.head };
+      Object.entries(machine.allApplied).map(async ([topic, { generation, offset }]) => {
+        const partition = this.env.TOPIC.getByName(partitionName(scope, topic, generation, this.#partition()));
+        const head = await partition.stats().then(
+          ({ value }) => value.head,
+          (thrown) => {
+            if (!isErased(thrown)) throw thrown;
+            return offset;
+          },
+        );
+        return { topic, generation, head };
       }),
     );
   }

@@ -4,7 +4,7 @@ import { type AppendOutcome, type LogRead, PartitionLog, type Producer } from ".
 import type { SubBatch } from "../../core/streams/records.ts";
 import { MAX_INLINE_BYTES, type Ring } from "../../core/streams/ring.ts";
 import { type Answer, answer } from "../../core/wire/answer.ts";
-import { SkerryError } from "../../core/wire/errors.ts";
+import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { consumersOf } from "../../topologies/index.ts";
 import { Alarms } from "../shared/alarms.ts";
 import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
@@ -33,6 +33,7 @@ export class Topic extends DurableObject<Env> {
   #rings: Ring[] = [];
   #ringing = false;
   #patience = RING_FIRST;
+  #erasing: Promise<void> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -43,6 +44,7 @@ export class Topic extends DurableObject<Env> {
   /** @returns the offsets given, once they are durable */
   append(batch: SubBatch, producer: Producer | null, traceparent: string | null): Answer<AppendOutcome> {
     const { log, journal, producers } = this.#opened();
+    if (this.ctx.storage.kv.get(SEALED)) throw deleted();
     const before = this.#rowsWritten(producers);
     let outcome: AppendOutcome;
     try {
@@ -76,22 +78,50 @@ export class Topic extends DurableObject<Env> {
     return this.#answer({ base: log.base, head: log.head, rows: this.#rowsWritten(producers) });
   }
 
-  /** Deletes the partition for good; what still holds its old metadata is told so. */
+  /**
+   * Deletes the partition for good; what still holds its old metadata is told so. Takes no more records, lets the tasks
+   * checkpoint what they took (their replay would look for it here), and goes. Harmless when repeated.
+   */
   async erase(): Promise<Answer<null>> {
-    const { journal, archive } = this.#opened();
+    if (!this.#isErased()) {
+      this.#erasing ??= this.#erase().finally(() => {
+        this.#erasing = null;
+      });
+      await this.#erasing;
+    }
+    return this.#answer(null);
+  }
+
+  async #erase(): Promise<void> {
+    const { log, journal, archive } = this.#opened();
+    this.ctx.storage.kv.put(SEALED, true);
+    this.#rings = [];
+    if (log.head > 0) await this.#retire();
     await archive.erase(journal);
     await this.ctx.storage.deleteAll();
     this.#alarms.forget();
     this.#open = null;
     this.ctx.storage.kv.put(ERASED, true);
-    return this.#answer(null);
+  }
+
+  /** A task out of reach does not stop the deletion: what it had not kept of this log it will count as lost. */
+  async #retire(): Promise<void> {
+    const { topic, generation, tasks } = this.#consumers();
+    const told = await Promise.allSettled(tasks.map((task) => task.retire(topic, generation)));
+    for (const each of told)
+      if (each.status === "rejected") this.#warn("a task could not keep what it took before the deletion", each.reason);
   }
 
   override async alarm(): Promise<void> {
-    await this.#alarms.fire(Date.now(), async (name) => {
-      if (name === "ring") await this.#ringAgain();
-      if (name === "offload") await this.offload();
-    });
+    if (this.#isErased()) return;
+    await this.#alarms.fire(
+      Date.now(),
+      async (name) => {
+        if (name === "ring") await this.#ringAgain();
+        if (name === "offload") await this.offload();
+      },
+      (name, error) => this.#warn(`the alarm "${name}" failed`, error),
+    );
   }
 
   #answer<T>(value: T, rows = 0): Answer<T> {
@@ -105,8 +135,7 @@ export class Topic extends DurableObject<Env> {
 
   #opened(): Open {
     if (this.#open !== null) return this.#open;
-    if (this.ctx.storage.kv.get(ERASED))
-      throw new SkerryError("stale_metadata", "This topic was deleted; look it up again.", { retryAfter: 1 });
+    if (this.#isErased()) throw deleted();
     const producers = new SqliteProducers(this.ctx.storage.sql);
     const journal = Journal.open(this.#storage);
     this.#open = {
@@ -164,22 +193,44 @@ export class Topic extends DurableObject<Env> {
 
   /** Tells the tasks that trail, directly: a lost, dead or last doorbell must not strand a tail. */
   async #ringAgain(): Promise<void> {
-    const me = identify(this.ctx);
-    const [, topic, generation, partition] = me.parts as [string, string, string, string];
     const { log } = this.#opened();
-    let trailing = false;
-    for (const topology of consumersOf(topic)) {
-      if (Number(partition) >= topology.partitions) continue;
-      const task = this.env.TASK.getByName(taskName(me.scope, topology, Number(partition)));
-      const { value } = await task.catchUp(topic, Number(generation.slice(1)), log.head);
-      if (value.offset < log.head) trailing = true;
-    }
-    if (!trailing) return;
+    const { topic, generation, tasks } = this.#consumers();
+    const told = await Promise.allSettled(tasks.map((task) => task.catchUp(topic, generation, log.head)));
+    // Erased meanwhile: there is nobody left to ring for.
+    if (this.#open === null) return;
+    // Each topology for itself: one that is stuck must not keep the others from their records.
+    for (const each of told) if (each.status === "rejected") this.#warn("a task could not catch up", each.reason);
+    if (told.every((each) => each.status === "fulfilled" && each.value.value.offset >= log.head)) return;
     this.#patience = Math.min(RING_MAX, this.#patience * 2);
     this.#alarms.schedule("ring", Date.now() + this.#patience);
   }
+
+  /** The tasks that read this partition, and how they know it. */
+  #consumers() {
+    const me = identify(this.ctx);
+    const [, topic, generation, partition] = me.parts as [string, string, string, string];
+    const tasks = consumersOf(topic)
+      .filter((topology) => Number(partition) < topology.partitions)
+      .map((topology) => this.env.TASK.getByName(taskName(me.scope, topology, Number(partition))));
+    return { topic, generation: Number(generation.slice(1)), tasks };
+  }
+
+  #isErased(): boolean {
+    return this.#open === null && this.ctx.storage.kv.get(ERASED) === true;
+  }
+
+  #warn(message: string, error: unknown): void {
+    const { code, message: detail, cause } = errorOf(error);
+    console.warn(JSON.stringify({ level: "warn", message, partition: identify(this.ctx).name, code, detail, cause: String(cause ?? "") }));
+  }
 }
 
+function deleted(): SkerryError {
+  return new SkerryError("stale_metadata", "This topic was deleted; look it up again.", { retryAfter: 1 });
+}
+
+/** Key-value marks: takes no more records, about to go; gone, only the mark is left. */
+const SEALED = "sealed";
 const ERASED = "erased";
 
 function utf8Fits(text: string): boolean {

@@ -4,17 +4,16 @@ import { type AppendOutcome, type Producer, recordsFrom } from "../../core/strea
 import { parseBody, partitionRecords, type SubBatch } from "../../core/streams/records.ts";
 import type { Answer } from "../../core/wire/answer.ts";
 import type { TopicMeta } from "../../core/wire/directory.ts";
-import { errorOf, SkerryError } from "../../core/wire/errors.ts";
+import { SkerryError } from "../../core/wire/errors.ts";
 import { checkName } from "../../core/wire/names.ts";
 import { partitionName } from "../../durable-objects/streams.ts";
 import { appendAll } from "../../durable-objects/topic/append.ts";
-import { refreshTopic, topicMeta } from "../directory.ts";
 import type { AppEnv } from "../env.ts";
 import { authorize } from "../middleware/auth.ts";
 import { note } from "../middleware/context.ts";
 import { problems } from "../middleware/openapi.ts";
 import { timed } from "../middleware/trace.ts";
-import { TopicParam } from "./topics.ts";
+import { onTopic, TopicParam } from "./topics.ts";
 
 const tags = ["streams"];
 const PartitionParam = TopicParam.extend({
@@ -142,15 +141,7 @@ async function appendTo(c: Context<AppEnv>, name: string, partition: number | nu
     const stub = c.env.TOPIC.getByName(partitionName(c.get("scope"), name, topic.generation, partition));
     return [(await stub.append(share, producer, c.get("traceparent"))) as Answer<AppendOutcome>];
   };
-  const topic = await topicMeta(c.env, c.get("scope"), name);
-  const answers = await timed(
-    c,
-    "append",
-    attempt(topic).catch(async (thrown) => {
-      if (errorOf(thrown).code !== "stale_metadata") throw thrown;
-      return attempt(await refreshTopic(c.env, c.get("scope"), name));
-    }),
-  );
+  const answers = await timed(c, "append", onTopic(c, name, attempt));
   const outcomes = answers.map((answer) => note(c, answer));
   c.header("Stream-Next-Offset", outcomes.map(({ next }) => formatOffset(next)).join("_"));
   if (producer === null) return c.body(null, 204);
@@ -197,17 +188,19 @@ const READ_BYTES = 1_000_000;
 async function readFrom(c: Context<AppEnv>, name: string, partition: number | null, offset: string | undefined): Promise<Response> {
   checkName("topic", name);
   authorize(c, "streams", name, "read");
-  const topic = await topicMeta(c.env, c.get("scope"), name);
-  if (partition === null && topic.partitions > 1) {
-    throw new SkerryError(
-      "partition_not_found",
-      `"${name}" has ${topic.partitions} partitions, each a log of its own: read /v1/stream/${encodeURIComponent(name)}/0 to /${topic.partitions - 1}.`,
-    );
-  }
-  requirePartition(topic, partition ?? 0);
-  const stub = c.env.TOPIC.getByName(partitionName(c.get("scope"), name, topic.generation, partition ?? 0));
-  const from = offset === "now" ? note(c, await stub.stats()).head : parseOffset(offset);
-  const { batches, next, head } = note(c, await timed(c, "read", stub.read(from, READ_BYTES)));
+  const { from, read } = await onTopic(c, name, async (topic) => {
+    if (partition === null && topic.partitions > 1) {
+      throw new SkerryError(
+        "partition_not_found",
+        `"${name}" has ${topic.partitions} partitions, each a log of its own: read /v1/stream/${encodeURIComponent(name)}/0 to /${topic.partitions - 1}.`,
+      );
+    }
+    requirePartition(topic, partition ?? 0);
+    const stub = c.env.TOPIC.getByName(partitionName(c.get("scope"), name, topic.generation, partition ?? 0));
+    const from = offset === "now" ? note(c, await stub.stats()).head : parseOffset(offset);
+    return { from, read: note(c, await timed(c, "read", stub.read(from, READ_BYTES))) };
+  });
+  const { batches, next, head } = read;
   const values = recordsFrom(from, batches).flatMap(({ records }) => records.v);
   c.header("Stream-Next-Offset", formatOffset(next));
   if (next === head) c.header("Stream-Up-To-Date", "true");

@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { checkTopicConfig, MAX_FUTURE_MS, MAX_PARTITIONS } from "../../core/wire/directory.ts";
-import { SkerryError } from "../../core/wire/errors.ts";
+import type { Context } from "hono";
+import { checkTopicConfig, MAX_FUTURE_MS, MAX_PARTITIONS, type TopicMeta } from "../../core/wire/directory.ts";
+import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { checkName } from "../../core/wire/names.ts";
 import { partitionName } from "../../durable-objects/streams.ts";
 import { consumersOf } from "../../topologies/index.ts";
@@ -84,6 +85,14 @@ const remove = createRoute({
   responses: { 204: { description: "Deleted." }, ...problems("topic_not_found") },
 });
 
+/** Uses a topic as this isolate knows it; once more, looked up anew, where its partitions say that this is out of date. */
+export async function onTopic<T>(c: Context<AppEnv>, name: string, use: (topic: TopicMeta) => Promise<T>): Promise<T> {
+  return use(await topicMeta(c.env, c.get("scope"), name)).catch(async (thrown) => {
+    if (errorOf(thrown).code !== "stale_metadata") throw thrown;
+    return use(await refreshTopic(c.env, c.get("scope"), name));
+  });
+}
+
 export function topicsRoutes(app: OpenAPIHono<AppEnv>): void {
   app.openapi(put, async (c) => {
     const name = checkName("topic", c.req.valid("param").topic);
@@ -109,13 +118,15 @@ export function topicsRoutes(app: OpenAPIHono<AppEnv>): void {
     const name = checkName("topic", c.req.valid("param").topic);
     authorize(c, "streams", name, "read");
     const scope = c.get("scope");
-    const topic = await topicMeta(c.env, scope, name);
-    const extents = await Promise.all(
-      Array.from({ length: topic.partitions }, async (_, partition) => {
-        const { base, head } = note(c, await c.env.TOPIC.getByName(partitionName(scope, name, topic.generation, partition)).stats());
-        return { partition, base, head };
-      }),
-    );
+    const { topic, extents } = await onTopic(c, name, async (topic) => {
+      const extents = await Promise.all(
+        Array.from({ length: topic.partitions }, async (_, partition) => {
+          const { base, head } = note(c, await c.env.TOPIC.getByName(partitionName(scope, name, topic.generation, partition)).stats());
+          return { partition, base, head };
+        }),
+      );
+      return { topic, extents };
+    });
     return c.json({ ...topic, extents, readBy: consumersOf(name).map((topology) => topology.name) }, 200);
   });
 
@@ -131,14 +142,16 @@ export function topicsRoutes(app: OpenAPIHono<AppEnv>): void {
     authorize(c, "streams", name, "admin");
     const scope = c.get("scope");
     const topic = await refreshTopic(c.env, scope, name);
-    // The name goes first: from then on nobody finds the partitions, and a new topic of that name has others.
-    note(c, await directory(c.env, scope, name).deleteTopic(name));
-    forgetTopic(scope, name);
+    // The records go first: if this is cut short the name is still there, and the same request completes it.
     await Promise.all(
       Array.from({ length: topic.partitions }, async (_, partition) =>
         note(c, await c.env.TOPIC.getByName(partitionName(scope, name, topic.generation, partition)).erase()),
       ),
     );
+    // Another caller may have finished meanwhile, and a third made the name anew: that one stays.
+    const now = await refreshTopic(c.env, scope, name);
+    if (now.generation === topic.generation) note(c, await directory(c.env, scope, name).deleteTopic(name));
+    forgetTopic(scope, name);
     return c.body(null, 204);
   });
 }

@@ -1,0 +1,95 @@
+import { evictAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env, exports } from "cloudflare:workers";
+import { afterEach, describe, expect, it } from "vitest";
+import { partitionOf } from "../../core/streams/partition.ts";
+import type { TablePage } from "../../durable-objects/task/task.ts";
+
+const admin = { authorization: `Bearer ${env.SKERRY_ADMIN_KEY}`, "content-type": "application/json" };
+const call = (path: string, init: RequestInit = {}) =>
+  exports.default.fetch(new Request(`http://skerry.test${path}`, { headers: admin, ...init }));
+const T0 = 978_307_200_000;
+
+let serial = 0;
+function flight(origin: string, at: number, delay: number) {
+  return { id: `f${serial++}`, date: T0 + at, delay, distance: 500, origin, destination: "JFK" };
+}
+async function createFlights(): Promise<number> {
+  const made = await call("/v1/topics/flights", {
+    method: "PUT",
+    body: JSON.stringify({ partitions: 4, key: "/origin", timestamp: "/date" }),
+  });
+  expect([200, 201]).toContain(made.status);
+  return ((await made.json()) as { generation: number }).generation;
+}
+/** Appends and waits until the table holds it. Returns the rows of the first record's key. */
+async function appendAndRead(records: ReturnType<typeof flight>[]) {
+  const appended = await call("/v1/stream/flights", { method: "POST", body: JSON.stringify(records) });
+  expect(appended.status, await appended.clone().text()).toBe(204);
+  return rowsOf(records[0]!.origin, appended.headers.get("skerry-context"));
+}
+async function rowsOf(key: string, context: string | null) {
+  const headers = { ...admin, ...(context !== null && { "Skerry-Context": context }) };
+  const answered = await call(`/v1/tables/delays?key=${key}`, { headers });
+  expect(answered.status, await answered.clone().text()).toBe(200);
+  return ((await answered.json()) as TablePage).rows;
+}
+const taskOf = (key: string) => env.TASK.getByName(`v1/main/global/streams/task/flight-desk/v1/${partitionOf(key, 4)}`);
+const partitionAt = (generation: number, partition: number) =>
+  env.TOPIC.getByName(`v1/main/global/streams/topic/flights/g${generation}/${partition}`);
+
+describe("a source topic that is deleted", () => {
+  afterEach(async () => {
+    await evictAllDurableObjects();
+  });
+
+  it("[ST35] leaves its tables as they are, and a topic of the same name goes on from there", async () => {
+    const generation = await createFlights();
+    expect(await appendAndRead([flight("DEL", 1, 5), flight("DEL", 2, 6)])).toMatchObject([{ value: { count: 2 } }]);
+    expect((await call("/v1/topics/flights", { method: "DELETE" })).status).toBe(204);
+    // A crash: what the task had only journalled it would now look for in a log that is gone.
+    await evictAllDurableObjects();
+    expect(await rowsOf("DEL", null)).toMatchObject([{ value: { count: 2 } }]);
+    // The alarm finds nothing to do that it could not do: windows close, and it ends.
+    expect(await runDurableObjectAlarm(taskOf("DEL"))).toBe(true);
+    expect(await createFlights()).toBe(generation + 1);
+    expect(await appendAndRead([flight("DEL", 3, 7)])).toMatchObject([{ value: { count: 3 } }]);
+    const { poisoned, applied } = (await taskOf("DEL").stats()).value;
+    expect([poisoned.count, applied.flights]).toEqual([0, { generation: generation + 1, offset: 1 }]);
+  });
+
+  it("[ST35] a deletion that was cut short is completed by asking again", async () => {
+    const generation = await createFlights();
+    await appendAndRead([flight("CUT", 1, 5)]);
+    // As after a crash between two partitions.
+    await partitionAt(generation, 0).erase();
+    await partitionAt(generation, partitionOf("CUT", 4)).erase();
+    await evictAllDurableObjects();
+    const refused = await call("/v1/stream/flights", { method: "POST", body: JSON.stringify([flight("CUT", 2, 5)]) });
+    expect(await refused.json()).toMatchObject({ code: "stale_metadata", retryable: true });
+    expect((await call("/v1/topics/flights", { method: "DELETE" })).status).toBe(204);
+    expect((await call("/v1/topics/flights", { method: "DELETE" })).status).toBe(404);
+    expect((await call("/v1/topics/flights")).status).toBe(404);
+    for (let partition = 0; partition < 4; partition++) {
+      const left = await runInDurableObject(partitionAt(generation, partition), async (_, { storage }) => ({
+        tables: storage.sql.exec("SELECT name FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
+        alarm: await storage.getAlarm(),
+      }));
+      expect(left).toEqual({ tables: [], alarm: null });
+    }
+  });
+
+  it("[ST35] two deletions and an append at once: one state, no error of ours", async () => {
+    await createFlights();
+    await appendAndRead([flight("TWO", 1, 5)]);
+    const body = JSON.stringify([flight("TWO", 2, 5)]);
+    const answers = await Promise.all([
+      call("/v1/topics/flights", { method: "DELETE" }),
+      call("/v1/topics/flights", { method: "DELETE" }),
+      call("/v1/stream/flights", { method: "POST", body }),
+    ]);
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.slice(0, 2)).toContain(204);
+    for (const status of statuses) expect([204, 404, 409]).toContain(status);
+    expect((await call("/v1/topics/flights")).status).toBe(404);
+  });
+});
