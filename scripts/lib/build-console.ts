@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
+import { buildGuide, GUIDE } from "../guide/build.ts";
 import { DIST, fileHash, ROOT, sha256 } from "./paths.ts";
 import { Refusal } from "./refusal.ts";
 import { listFiles } from "./tree.ts";
@@ -14,9 +15,14 @@ const SOURCES = ["console", "client", "core/wire", "core/causality", "package-lo
 /** Shown while there is no console: a deployment without one still says what it is. */
 const NO_CONSOLE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Skerry</title><h1>Skerry</h1><p>The platform runs. <a href="/docs">Reference</a></p></html>\n`;
 
-/** Builds the static assets: the console by Vite, and the reference page's files; nothing where nothing has changed. */
+/** Builds the static assets: the console by Vite, the reference page's files, and the guide; nothing where nothing has changed. */
 export async function buildConsole(): Promise<void> {
   const assets = join(DIST, "console");
+  await buildPages(assets);
+  await buildGuide(assets);
+}
+
+async function buildPages(assets: string): Promise<void> {
   const stampFile = join(DIST, "console.stamp");
   const stamp = stampOf();
   if (existsSync(join(assets, "index.html")) && fileHash(stampFile) === sha256(stamp)) return;
@@ -56,7 +62,8 @@ function publish(work: string, assets: string): void {
     renameSync(join(work, name), join(assets, name));
   }
   const keep = new Set(wanted);
-  for (const path of listFiles(assets)) if (!keep.has(relative(assets, path))) rmSync(path);
+  const stale = listFiles(assets).filter((path) => !keep.has(relative(assets, path)) && !relative(assets, path).startsWith(`${GUIDE}/`));
+  for (const path of stale) rmSync(path);
 }
 
 function stampOf(): string {

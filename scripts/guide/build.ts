@@ -1,0 +1,41 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { DIST, fileHash, ROOT, sha256 } from "../lib/paths.ts";
+import { listFiles } from "../lib/tree.ts";
+
+/** The guide's folder among the static assets, and its route. */
+export const GUIDE = "guide";
+/** Where pages may come from; and what makes them. */
+const SOURCES = ["docs", "core", "wasm/SPEC.md", "examples", "README.md", "CONTRIBUTING.md", "THREAT_MODEL.md", "SECURITY.md"];
+const MAKERS = ["scripts/guide", "package-lock.json"];
+/** What every page loads. */
+const FILES = ["guide.css", "guide.js"];
+
+/** Writes the guide into the folder of the static assets, unless what is there is of these very sources. */
+export async function buildGuide(assets: string): Promise<void> {
+  const stampFile = join(DIST, "guide.stamp");
+  const stamp = stampOf();
+  if (existsSync(join(assets, GUIDE, "index.html")) && fileHash(stampFile) === sha256(stamp)) return;
+  // Loaded here only: most starts build nothing.
+  const { assetOf, readSite, renderPage } = await import("./site.ts");
+  const site = readSite(ROOT);
+  const files = new Map(site.pages.map((page) => [assetOf(page), renderPage(site, page)]));
+  for (const name of FILES) files.set(`${GUIDE}/${name}`, readFileSync(new URL(name, import.meta.url), "utf8"));
+  for (const [name, contents] of files) write(join(assets, name), contents);
+  for (const path of listFiles(join(assets, GUIDE))) if (!files.has(relative(assets, path))) rmSync(path);
+  writeFileSync(stampFile, stamp);
+}
+
+/** By a rename: a server that is running never finds half a page. */
+function write(path: string, contents: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const half = `${path}.${process.pid}`;
+  writeFileSync(half, contents);
+  renameSync(half, path);
+}
+
+function stampOf(): string {
+  const of = (sources: string[]) => sources.flatMap((source) => listFiles(join(ROOT, source)));
+  const files = [...of(SOURCES).filter((path) => /\.(md|svg)$/.test(path)), ...of(MAKERS).filter((path) => !path.endsWith(".test.ts"))];
+  return files.map((path) => `${path} ${fileHash(path)}`).join("\n");
+}
