@@ -2,5 +2,6 @@ import type { Page } from "./page.ts";
 
 /** The pages in the order of the navigation; the first is where one arrives. */
 export const PAGES: readonly [Page, ...Page[]] = [
+  { path: "", title: "Overview", load: () => import("./overview/page.tsx") },
   { path: "flight-desk", title: "Flight desk", load: () => import("./flight-desk/page.tsx") },
 ];

@@ -7,10 +7,27 @@ addEventListener("hashchange", () => {
   hash.value = location.hash;
 });
 
-/** The page the address names; an address that names none is that of the first. */
-export const page = computed<Page>(() => PAGES.find(({ path }) => hash.value === hrefOf(path)) ?? PAGES[0]);
+const parts = computed(() => hash.value.replace(/^#\/?/, "").split("/").map(decoded));
 
-/** The address of a page. A fragment, because the server knows the console as one file. */
-export function hrefOf(path: string): string {
-  return `#/${path}`;
+/** The page the address names; an address that names none is that of the first. */
+export const page = computed<Page>(() => PAGES.find(({ path }) => parts.value[0] === path) ?? PAGES[0]);
+
+/** What follows the page in the address: names of what it shows, such as `["topics", "flights"]`. */
+export const place = computed<readonly string[]>(() => (parts.value[0] === page.value.path ? parts.value.slice(1) : []));
+
+/** The address of a page, or of a place in it. A fragment, because the server knows the console as one file. */
+export function hrefOf(path: string, ...place: string[]): string {
+  return `#/${[path, ...place].map(encodeURIComponent).join("/")}`;
+}
+
+export function go(path: string, ...place: string[]): void {
+  location.hash = hrefOf(path, ...place);
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }

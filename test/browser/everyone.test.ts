@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { startServer } from "../e2e/harness.ts";
 import { accessibilityFaults, focusOrder } from "./basics.ts";
 import { launchBrowser } from "./launch.ts";
-import { openTab, signIn } from "./tab.ts";
+import { open, openTab, signIn } from "./tab.ts";
 import { soon, World } from "./world.ts";
 
 let world: World;
@@ -32,7 +32,7 @@ it.each(["light", "dark"] as const)("can be heard, read and used by keyboard (%s
   expect(await accessibilityFaults(page)).toEqual([]);
 
   const order = await focusOrder(page);
-  expect(order.slice(0, 4)).toEqual(["Skip to the content", "Skerry", "Flight desk", "Reference"]);
+  expect(order.slice(0, 4)).toEqual(["Skip to the content", "Skerry", "Overview", "Flight desk"]);
   const stations = [
     "Connections: Live",
     "Mean delay",
@@ -118,7 +118,7 @@ it("says loudly what anyone may do without a token", async () => {
   const banner = page.getByRole("alert").filter({ hasText: "without a token" });
   expect(await banner.textContent()).toContain("read on rooms flight-*");
   await page.getByRole("button", { name: "Go on without a token" }).click();
-  await page.getByRole("heading", { name: "Flight desk", level: 1 }).waitFor();
+  await open(page, "flight-desk", "Flight desk");
   expect(await banner.isVisible()).toBe(true);
   await page.getByText("You may read this note, not change it.").waitFor();
   await soon("the board, which is public", async () => (await page.getByTestId("board").locator("tbody tr").count()) > 0);

@@ -20,11 +20,20 @@ export async function openTab(browser: Browser, url: string, options: BrowserCon
   return { page, complaints, close: () => context.close() };
 }
 
-/** Signs in on the first page and waits for the desk. */
-export async function signIn(page: Page, credential: string): Promise<void> {
+/** Signs in and opens a page by what follows `#/`, with its heading. */
+export async function signIn(page: Page, credential: string, path = "flight-desk", heading = "Flight desk"): Promise<void> {
   await page.getByLabel("Admin key or token").fill(credential);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("heading", { name: "Flight desk", level: 1 }).waitFor();
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+  await open(page, path, heading);
+}
+
+/** Goes to a page of the console and waits for its heading. */
+export async function open(page: Page, path: string, heading: string): Promise<void> {
+  await page.evaluate((hash) => {
+    location.hash = hash;
+  }, `#/${path}`);
+  await page.getByRole("heading", { name: heading, level: 1 }).waitFor();
 }
 
 /** The number that a tile of the desk shows; NaN while it shows none. */

@@ -1,20 +1,8 @@
 import { computed, signal } from "@preact/signals";
+import { sum, type TopologyStatus } from "../platform/answers.ts";
 import type { Api } from "../platform/api.ts";
 import { report } from "../platform/connections.ts";
 import { type Poll, poll } from "../platform/poll.ts";
-
-/** One task of the topology, as `GET /v1/topologies/{topology}` gives it. Counts are of records. */
-export type TaskStatus = {
-  partition: number;
-  records: number;
-  applied: Record<string, number>;
-  head: Record<string, number>;
-  lag: number;
-  late: Record<string, number>;
-  poisoned: number;
-  outbox: number;
-};
-export type TopologyStatus = { name: string; version: number; partitions: number; closeOnIdle: number | null; tasks: TaskStatus[] };
 
 /** Counts at one moment (Unix milliseconds), and records a second since the moment before; null where there was none close by. */
 export type Sample = { at: number; appended: number; applied: number; appendRate: number | null; applyRate: number | null };
@@ -69,8 +57,8 @@ export class Counters {
 
   #take(status: TopologyStatus): void {
     const at = Date.now();
-    const appended = status.tasks.reduce((sum, { head }) => sum + total(head), 0);
-    const applied = status.tasks.reduce((sum, task) => sum + total(task.applied), 0);
+    const appended = status.tasks.reduce((all, { head }) => all + sum(head), 0);
+    const applied = status.tasks.reduce((all, task) => all + sum(task.applied), 0);
     const last = this.samples.value.at(-1);
     // Counts only grow, unless the topic was deleted and made anew.
     const known = last !== undefined && appended >= last.appended && applied >= last.applied ? last : null;
@@ -94,8 +82,4 @@ function rateOver(samples: readonly Sample[], ms: number): number | null {
   const first = samples.find(({ at }) => last !== undefined && at >= last.at - ms - 500);
   if (last === undefined || first === undefined || first === last || last.appendRate === null) return last?.appendRate ?? null;
   return ((last.appended - first.appended) * 1000) / (last.at - first.at);
-}
-
-function total(counts: Record<string, number>): number {
-  return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }

@@ -1,5 +1,4 @@
-import { useSignal } from "@preact/signals";
-import { Check, Copy } from "../ui/icons.tsx";
+import { Copyable } from "../ui/copy.tsx";
 
 /** What stands where the charts will be, until the first flight: what to do, and what will happen. */
 export function Empty() {
@@ -8,7 +7,7 @@ export function Empty() {
     <section class="panel empty" aria-labelledby="empty-title" data-testid="empty">
       <h2 id="empty-title">No flights yet</h2>
       <p>Send three days of real flights, a little out of order, from another terminal:</p>
-      <Command text={command} />
+      <Copyable text={command} what="command" />
       <ol>
         <li>
           The records go to the topic <code>flights</code>, each to the partition of its origin.
@@ -20,26 +19,6 @@ export function Empty() {
         About 100,000 flights at 2,000 a second: it takes a minute. Stop it and start it as you like, it goes on where it stood.
       </p>
     </section>
-  );
-}
-
-function Command({ text }: { text: string }) {
-  const copied = useSignal(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    copied.value = true;
-    setTimeout(() => (copied.value = false), 2000);
-  };
-  return (
-    <div class="command">
-      <code>{text}</code>
-      {/* The clipboard is only there in a secure context. */}
-      {navigator.clipboard !== undefined && (
-        <button type="button" class="icon-button" aria-label={copied.value ? "Copied" : "Copy the command"} onClick={copy}>
-          {copied.value ? <Check /> : <Copy />}
-        </button>
-      )}
-    </div>
   );
 }
 

@@ -1,3 +1,4 @@
+import { sum } from "../platform/answers.ts";
 import { whole } from "../ui/format.ts";
 import { Panel } from "../ui/panel.tsx";
 import type { Counters } from "./counters.ts";
@@ -47,8 +48,4 @@ export function Tasks({ counters }: { counters: Counters }) {
       </p>
     </Panel>
   );
-}
-
-function sum(counts: Record<string, number>): number {
-  return Object.values(counts).reduce((total, count) => total + count, 0);
 }

@@ -1,5 +1,5 @@
-import type { ComponentChildren } from "preact";
 import { percent, plural, whole } from "../ui/format.ts";
+import { Tile } from "../ui/tile.tsx";
 import type { Counters } from "./counters.ts";
 import type { DelayTable } from "./delays.ts";
 import type { UnusualFlights } from "./unusual.ts";
@@ -35,19 +35,5 @@ export function Tiles({ counters, table, unusual }: TilesProps) {
         {total && total.applied > 0 ? `${percent(unusual.count.value / total.applied)} of the flights` : "flights, says the model"}
       </Tile>
     </dl>
-  );
-}
-
-type TileProps = { id: string; name: string; value: string | null; tone?: "busy" | "calm"; children: ComponentChildren };
-
-function Tile({ id, name, value, tone, children }: TileProps) {
-  return (
-    <div class={`tile${tone === undefined ? "" : ` tile-${tone}`}`}>
-      <dt>{name}</dt>
-      <dd class="tile-value" data-testid={id}>
-        {value ?? "–"}
-      </dd>
-      <dd class="tile-note">{children}</dd>
-    </div>
   );
 }

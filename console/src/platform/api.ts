@@ -18,19 +18,29 @@ export class Api {
     return (await this.read<T>(path, signal)).body;
   }
 
-  async read<T>(path: string, signal?: AbortSignal): Promise<{ body: T; headers: Headers }> {
+  read<T>(path: string, signal?: AbortSignal): Promise<{ body: T; headers: Headers }> {
+    return this.#call<T>({}, path, signal);
+  }
+
+  /** Changes something; `body` is sent as JSON. An answer without content is null. */
+  async send<T>(method: "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T> {
+    return (await this.#call<T>({ method, ...(body !== undefined && { body: JSON.stringify(body) }) }, path)).body;
+  }
+
+  async #call<T>(init: RequestInit, path: string, signal?: AbortSignal): Promise<{ body: T; headers: Headers }> {
     const headers: Record<string, string> = this.credential === null ? {} : { Authorization: `Bearer ${this.credential}` };
+    if (init.body !== undefined) headers["Content-Type"] = "application/json";
     const timeout = AbortSignal.timeout(PATIENCE);
     let response: Response;
     let text: string;
     try {
-      response = await fetch(path, { headers, signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]) });
+      response = await fetch(path, { ...init, headers, signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]) });
       text = await response.text();
     } catch (cause) {
       signal?.throwIfAborted();
       throw new SkerryError("unavailable", "The server does not answer.", { cause });
     }
-    if (response.ok) return { body: JSON.parse(text) as T, headers: response.headers };
+    if (response.ok) return { body: (text === "" ? null : JSON.parse(text)) as T, headers: response.headers };
     const error = problem(response, text);
     if (isCredentialError(error.code)) this.#onRefused(error);
     throw error;

@@ -19,3 +19,26 @@ export const dayClock = (time: number): string => `${day(time)}, ${clock(time)}`
 
 /** "1 flight", "2 flights". */
 export const plural = (count: number, noun: string): string => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
+
+const BYTES = ["bytes", "KB", "MB", "GB", "TB"];
+
+/** "512 bytes", "1.5 MB": decimal units, as storage is billed. */
+export function bytes(count: number): string {
+  const power = count < 1000 ? 0 : Math.min(BYTES.length - 1, Math.floor(Math.log10(count) / 3));
+  return power === 0 ? plural(count, "byte") : `${oneDigit(count / 1000 ** power)} ${BYTES[power]}`;
+}
+
+/** "$0.0042": as many digits as a small sum needs. */
+export function dollars(amount: number): string {
+  if (amount === 0) return "$0";
+  const digits = amount >= 1 ? 2 : Math.min(8, 1 - Math.floor(Math.log10(amount)));
+  return `$${amount.toFixed(digits)}`;
+}
+
+/** "1,204 a second", "0.4 a second". */
+export const perSecond = (rate: number): string => `${rate > 0 && rate < 10 ? oneDigit(rate) : whole(rate)} a second`;
+
+const MOMENT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+
+/** "23 Nov 2026, 16:49" in the browser's own zone: moments of the platform, not of the data. */
+export const moment = (time: number): string => MOMENT.format(time);
