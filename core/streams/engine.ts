@@ -16,6 +16,8 @@ const PULL_BYTES = 512 * 1024;
 const MEMORY_BUDGET = 8 * 1024 * 1024;
 /** Undelivered outputs at which the task stops taking input; the partitions' alarms bring it again. */
 const MAX_OUTBOX = 1000;
+/** Their characters as JSON, likewise: a checkpoint carries them. */
+const MAX_OUTBOX_SIZE = 4 * 1024 * 1024;
 
 /**
  * The machine with its journal: loads and replays, takes ranges strictly in order, pulls what is missing, and
@@ -191,7 +193,7 @@ export class TaskEngine {
   }
 
   #take(machine: TaskMachine, generation: number, range: MappedRange): void {
-    if (machine.outbox.length >= MAX_OUTBOX) {
+    if (machine.outbox.length >= MAX_OUTBOX || machine.outboxSize >= MAX_OUTBOX_SIZE) {
       throw new SkerryError(
         "overloaded",
         `${machine.outbox.length} outputs wait for their receivers; the task takes no more until they go.`,

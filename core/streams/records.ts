@@ -30,20 +30,15 @@ export function parseBody(body: string): unknown[] {
   return values;
 }
 
-/**
- * Splits records over the topic's partitions by key and reads their event times.
- * @param fallback which partition takes records of a topic without keys (a number that is the same for a retry)
- * @param now Unix ms; the event time of records where the topic names no member for it
- */
-export function partitionRecords(values: unknown[], topic: TopicMeta, now: number, fallback: number): SubBatch[] {
+type Placed = { home: number; key: string | null; time: number };
+
+/** Reads where a record goes, and when it happened. Throws `bad_record` or `record_in_future`, naming the index. */
+function placer(topic: TopicMeta, now: number, fallback: number): (value: unknown, index: number) => Placed {
   const keyOf = topic.key === null ? null : pointer(topic.key);
   const timeOf = topic.timestamp === null ? null : pointer(topic.timestamp);
   const latest = now + topic.maxFutureMs;
-  const parts: RecordBatch[] = Array.from({ length: topic.partitions }, () => ({ k: [], t: [], v: [] }));
-  const maxTimes = new Array<number>(topic.partitions).fill(0);
   const homes = new Map<string, number>();
-  for (let index = 0; index < values.length; index++) {
-    const value = values[index];
+  return (value, index) => {
     const time = timeOf === null ? now : eventTime(timeOf(value), topic.timestamp as string, index);
     if (time > latest) {
       throw new SkerryError(
@@ -52,31 +47,107 @@ export function partitionRecords(values: unknown[], topic: TopicMeta, now: numbe
         { extra: { index, time, latest } },
       );
     }
-    let key: string | null = null;
-    let home = fallback % topic.partitions;
-    if (keyOf !== null) {
-      key = keyText(keyOf(value), topic.key as string, index);
-      const known = homes.get(key);
-      home = known ?? partitionOf(key, topic.partitions);
-      if (known === undefined) homes.set(key, home);
+    if (keyOf === null) return { home: fallback % topic.partitions, key: null, time };
+    const key = keyText(keyOf(value), topic.key as string, index);
+    let home = homes.get(key);
+    if (home === undefined) {
+      home = partitionOf(key, topic.partitions);
+      homes.set(key, home);
     }
-    const part = parts[home] as RecordBatch;
-    part.k.push(key);
-    part.t.push(time);
-    part.v.push(value);
-    if (time > (maxTimes[home] as number)) maxTimes[home] = time;
+    return { home, key, time };
+  };
+}
+
+/**
+ * Splits records over the topic's partitions by key and reads their event times.
+ * @param fallback which partition takes records of a topic without keys (a number that is the same for a retry)
+ * @param now Unix ms; the event time of records where the topic names no member for it
+ */
+export function partitionRecords(values: unknown[], topic: TopicMeta, now: number, fallback: number): SubBatch[] {
+  const place = placer(topic, now, fallback);
+  const parts = emptyParts(topic);
+  for (let index = 0; index < values.length; index++) add(parts, place(values[index], index), values[index]);
+  return parts.map(toShare);
+}
+
+/** What {@link appendsOf} could not place, with the reason. */
+export type Refused = { index: number; error: string };
+
+/**
+ * A task's output as appends to a topic, in order: one takes what fits, and a large output takes several. Where they are
+ * cut depends on the values alone, so a replay cuts the same, whatever became of the topic meanwhile. Records that the
+ * topic cannot take are left out, and told.
+ */
+export function appendsOf(
+  values: unknown[],
+  topic: TopicMeta,
+  now: number,
+  fallback: number,
+): { appends: SubBatch[][]; refused: Refused[] } {
+  const place = placer({ ...topic, maxFutureMs: Number.MAX_SAFE_INTEGER }, now, fallback);
+  const appends: SubBatch[][] = [];
+  const refused: Refused[] = [];
+  let parts = emptyParts(topic);
+  let [count, characters] = [0, 0];
+  for (const [index, value] of values.entries()) {
+    const size = textOf(value)?.length ?? 0;
+    // Also what is refused counts: the cut must not depend on what this topic happens to take.
+    if (count === MAX_RECORDS || (count > 0 && characters + size > MAX_OUTPUT_CHARACTERS)) {
+      appends.push(parts.map(toShare));
+      parts = emptyParts(topic);
+      [count, characters] = [0, 0];
+    }
+    count++;
+    characters += size;
+    try {
+      if (size === 0) throw new SkerryError("bad_record", `Record ${index} is not a JSON value.`);
+      const placed = place(value, index);
+      if (size > MAX_OUTPUT_CHARACTERS) checkSize(encodeBatch({ k: [placed.key], t: [placed.time], v: [value] }), placed.home);
+      add(parts, placed, value);
+    } catch (thrown) {
+      refused.push({ index, error: (thrown as Error).message });
+    }
   }
-  return parts.map((part, home) => {
-    const batch = encodeBatch(part);
-    // UTF-16 length times three bounds the UTF-8 length; only a batch near the limit is measured exactly.
-    if (batch.length * 3 > MAX_BATCH_BYTES && utf8.encode(batch).length > MAX_BATCH_BYTES) {
-      throw new SkerryError(
-        "too_large",
-        `The records for partition ${home} are larger than ${MAX_BATCH_BYTES} bytes; send smaller batches.`,
-      );
-    }
-    return { count: part.t.length, maxTime: maxTimes[home] as number, batch };
-  });
+  appends.push(parts.map(toShare));
+  return { appends, refused };
+}
+
+function textOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined; // a cycle or a BigInt
+  }
+}
+
+/** A character takes up to three bytes, twice where it is in the key too: this stays below {@link MAX_BATCH_BYTES}. */
+const MAX_OUTPUT_CHARACTERS = 200_000;
+
+type Part = RecordBatch & { maxTime: number };
+
+function emptyParts(topic: TopicMeta): Part[] {
+  return Array.from({ length: topic.partitions }, () => ({ k: [], t: [], v: [], maxTime: 0 }));
+}
+
+function add(parts: Part[], { home, key, time }: Placed, value: unknown): void {
+  const part = parts[home] as Part;
+  part.k.push(key);
+  part.t.push(time);
+  part.v.push(value);
+  if (time > part.maxTime) part.maxTime = time;
+}
+
+function toShare({ k, t, v, maxTime }: Part, home: number): SubBatch {
+  const batch = encodeBatch({ k, t, v });
+  checkSize(batch, home);
+  return { count: t.length, maxTime, batch };
+}
+
+function checkSize(batch: string, home: number): void {
+  // UTF-16 length times three bounds the UTF-8 length; only a batch near the limit is measured exactly.
+  if (batch.length * 3 > MAX_BATCH_BYTES && utf8.encode(batch).length > MAX_BATCH_BYTES) {
+    throw new SkerryError("too_large", `The records for partition ${home} are larger than ${MAX_BATCH_BYTES} bytes; send smaller batches.`);
+  }
 }
 
 const utf8 = new TextEncoder();

@@ -57,6 +57,8 @@ export class TaskMachine {
   readonly #updates: { change: ChangeSink; table: WindowedTable; dirty: Map<string, Cell> }[] = [];
   readonly #gathered: { node: SinkNode; values: unknown[] }[] = [];
   readonly #meta: TaskMeta;
+  readonly #sizes = new WeakMap<Output, number>();
+  #outboxSize = 0;
   #revision: number;
 
   constructor(topology: Topology, pages: PageStorage, checkpoint?: { revision: number; meta: TaskMeta }) {
@@ -79,6 +81,7 @@ export class TaskMachine {
       }
     }
     this.tables = tables;
+    for (const output of this.#meta.outbox) this.#measure(output);
   }
 
   /** Entries applied since the beginning; the position of everything the task answers. */
@@ -185,10 +188,7 @@ export class TaskMachine {
   }
 
   #applyRange(entry: Extract<TaskEntry, { k: "range" }>, mapped: MappedRange, changed: Map<string, Cell[]>): void {
-    const poison = (offset: number, node: number, error: string) => {
-      this.#meta.poisoned++;
-      this.#meta.lastPoison = [...this.#meta.lastPoison, { offset, node, error, topic: entry.topic }].slice(-KEPT_POISON);
-    };
+    const poison = (offset: number, node: number, error: string) => this.#poison({ topic: entry.topic, offset, node, error });
     for (const each of mapped.poison) poison(each.offset, each.node, each.error);
     for (const lane of mapped.lanes) {
       if (lane.kind === "sink") {
@@ -206,6 +206,11 @@ export class TaskMachine {
     }
     this.#meta.applied[entry.topic] = { generation: entry.generation, offset: entry.to };
     this.#meta.records += entry.to - entry.from;
+  }
+
+  #poison(poison: Poison & { topic: string }): void {
+    this.#meta.poisoned++;
+    this.#meta.lastPoison = [...this.#meta.lastPoison, poison].slice(-KEPT_POISON);
   }
 
   #emit(ids: string[]): void {
@@ -230,15 +235,32 @@ export class TaskMachine {
   }
 
   #deliver(change: ChangeSink, rows: TableRow[]): void {
-    const values = rows.flatMap((row) => through(change, row));
+    const { sink } = change;
+    const values: unknown[] = [];
+    for (const row of rows) this.#guard(sink, () => values.push(...through(change, row).map(copy)));
     if (values.length === 0) return;
-    if (change.sink.kind === "topic") {
-      this.#send({ sink: change.sink.id, seq: this.#revision, kind: "topic", values });
+    if (sink.kind === "topic") {
+      this.#send({ sink: sink.id, seq: this.#revision, kind: "topic", values });
       return;
     }
-    const { set, delete: gone = [] } = change.sink.entries(values as TableRow[]);
-    if (Object.keys(set).length + gone.length > 0)
-      this.#send({ sink: change.sink.id, seq: this.#revision, kind: "room", set, delete: gone });
+    this.#guard(sink, () => {
+      const { set, delete: gone = [] } = copy(sink.entries(values as TableRow[])) as { set: Record<string, unknown>; delete?: string[] };
+      if (Object.keys(set).length + gone.length > 0) this.#send({ sink: sink.id, seq: this.#revision, kind: "room", set, delete: gone });
+    });
+  }
+
+  /** What an operator behind a table throws is poison too: the entry is committed, and would throw at every replay. */
+  #guard(sink: TopicSink | RoomSink, run: () => void): void {
+    try {
+      run();
+    } catch (thrown) {
+      this.#poison(this.#undelivered(sink, this.#revision, thrown instanceof Error ? thrown.message : String(thrown)));
+    }
+  }
+
+  #undelivered(sink: TopicSink | RoomSink | undefined, seq: number, error: string): Poison & { topic: string } {
+    const topic = sink === undefined ? "" : sink.kind === "topic" ? sink.to.topic : sink.room;
+    return { topic, offset: seq, node: sink === undefined ? -1 : Number.parseInt(sink.id, 10), error: error.slice(0, 200) };
   }
 
   /** One output a sink and revision: what two rules emit at once travels together, since the number is the claim. */
@@ -250,12 +272,27 @@ export class TaskMachine {
       same.set = { ...same.set, ...output.set };
       same.delete = [...same.delete.filter((key) => !(key in output.set)), ...output.delete];
     }
+    this.#measure(same ?? output);
   }
 
-  /** The receiver has it. */
-  delivered(output: Output): void {
+  #measure(output: Output): void {
+    const size = JSON.stringify(output).length;
+    this.#outboxSize += size - (this.#sizes.get(output) ?? 0);
+    this.#sizes.set(output, size);
+  }
+
+  /** The receiver has it, but for what it can never take (`refused`, with reasons): that is poison. */
+  delivered(output: Output, refused: readonly string[] = []): void {
     const at = this.#meta.outbox.indexOf(output);
-    if (at >= 0) this.#meta.outbox.splice(at, 1);
+    if (at < 0) return;
+    this.#meta.outbox.splice(at, 1);
+    this.#outboxSize -= this.#sizes.get(output) ?? 0;
+    for (const error of refused) this.#poison(this.#undelivered(this.#sinks.get(output.sink), output.seq, error));
+  }
+
+  /** Characters of the undelivered outputs, as JSON. */
+  get outboxSize(): number {
+    return this.#outboxSize;
   }
 
   /** Stream time that closes all that is open, for a tick; null if nothing is. */
@@ -277,6 +314,13 @@ export class TaskMachine {
   shrink(budget: number): void {
     for (const table of this.tables.values()) table.shrink(budget / Math.max(1, this.tables.size));
   }
+}
+
+/** An output is what it was when it was made: tables may go on to change the very objects it holds. */
+function copy(value: unknown): unknown {
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new SkerryError("bad_record", "What an operator made is not a JSON value.");
+  return JSON.parse(text);
 }
 
 function through(change: ChangeSink, row: TableRow): unknown[] {

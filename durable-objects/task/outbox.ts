@@ -1,12 +1,19 @@
-import { partitionRecords } from "../../core/streams/records.ts";
+import { appendsOf } from "../../core/streams/records.ts";
+import { isErased } from "../../core/streams/replay.ts";
 import type { Output, TaskMachine } from "../../core/streams/task.ts";
 import type { RoomSink, TopicSink } from "../../core/streams/topology.ts";
 import type { Answer } from "../../core/wire/answer.ts";
 import { DEFAULT_MAX_FUTURE_MS, directoryShard, type TopicMeta } from "../../core/wire/directory.ts";
-import { SkerryError } from "../../core/wire/errors.ts";
+import { type ErrorCode, errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { objectName } from "../../core/wire/names.ts";
 import type { Identity } from "../streams.ts";
 import { appendAll } from "../topic/append.ts";
+
+/** A sink whose receiver does not take what it is sent; the outputs wait. */
+export type Waiting = { sink: string; to: string; code: ErrorCode; detail: string };
+
+/** Errors that say something of the output itself: it would meet them again for ever. */
+const HOPELESS: ReadonlySet<ErrorCode> = new Set(["bad_record", "bad_request", "too_large"]);
 
 /**
  * Delivers a task's outputs, each sink's in order and one at a time. The task's name is the producer and the revision
@@ -16,12 +23,18 @@ export class Outbox {
   readonly #env: Env;
   readonly #me: Identity;
   readonly #topics = new Map<string, TopicMeta>();
+  readonly #waiting = new Map<string, Waiting>();
   #sending: Promise<boolean> | null = null;
   rows = 0;
 
   constructor(env: Env, me: Identity) {
     this.#env = env;
     this.#me = me;
+  }
+
+  /** The sinks that wait, with the reason. */
+  get waiting(): Waiting[] {
+    return [...this.#waiting.values()];
   }
 
   /** Sends all there is. Resolves to whether the outbox is empty; what failed stays for the next call. */
@@ -48,43 +61,67 @@ export class Outbox {
     for (const output of outputs) {
       try {
         // A sink that the topology no longer has takes nothing more.
-        if (sink !== undefined) await this.#send(sink, output);
-        machine.delivered(output);
-      } catch (error) {
-        if (sink?.kind === "topic") this.#topics.delete(sink.to.topic);
-        console.warn(
-          JSON.stringify({
-            level: "warn",
-            message: "an output waits for its receiver",
-            task: this.#me.name,
-            sink: id,
-            error: String(error),
-          }),
-        );
+        const refused = sink === undefined ? [] : await this.#send(sink, output);
+        machine.delivered(output, refused);
+        this.#waiting.delete(id);
+      } catch (thrown) {
+        const { code, message } = errorOf(thrown);
+        const to = sink?.kind === "topic" ? sink.to.topic : (sink?.room ?? "");
+        if (sink?.kind === "topic") this.#topics.delete(to);
+        this.#waiting.set(id, { sink: id, to, code, detail: message });
+        const told = {
+          level: "warn",
+          message: "an output waits for its receiver",
+          task: this.#me.name,
+          sink: id,
+          to,
+          error: String(thrown),
+        };
+        console.warn(JSON.stringify(told));
         return false;
       }
     }
     return true;
   }
 
-  async #send(sink: TopicSink | RoomSink, output: Output): Promise<void> {
-    const { seq } = output;
-    const source = `t/${this.#me.name}/${sink.id}`;
+  /** Resolves to what the receiver can never take, as reasons. */
+  async #send(sink: TopicSink | RoomSink, output: Output): Promise<string[]> {
     if (sink.kind === "topic" && output.kind === "topic") {
-      const topic = await this.#topic(sink);
-      const shares = partitionRecords(output.values, { ...topic, maxFutureMs: Number.MAX_SAFE_INTEGER }, Date.now(), seq);
-      const answers = await appendAll(this.#env, this.#me.scope, topic, shares, { id: source, epoch: 0, seq, gapless: false }, null);
+      return this.#append(sink, output.values, output.seq).catch((thrown) => {
+        if (!isErased(thrown)) throw thrown;
+        // Deleted since it was looked up, and perhaps made anew.
+        this.#topics.delete(sink.to.topic);
+        return this.#append(sink, output.values, output.seq);
+      });
+    }
+    if (sink.kind === "room" && output.kind === "room") return this.#applyMap(sink, output);
+    return [];
+  }
+
+  async #append(sink: TopicSink, values: unknown[], seq: number): Promise<string[]> {
+    const topic = await this.#topic(sink);
+    const { appends, refused } = appendsOf(values, topic, Date.now(), seq);
+    for (const [part, shares] of appends.entries()) {
+      if (shares.every(({ count }) => count === 0)) continue;
+      // Each part is a producer of its own: their numbers may skip, never repeat.
+      const id = `t/${this.#me.name}/${sink.id}${part === 0 ? "" : `/${part}`}`;
+      const answers = await appendAll(this.#env, this.#me.scope, topic, shares, { id, epoch: 0, seq, gapless: false }, null);
       for (const { rows = 0 } of answers) this.rows += rows;
-    } else if (sink.kind === "room" && output.kind === "room") {
-      const room = this.#env.ROOM.getByName(objectName(this.#me.scope, "rooms", sink.room));
-      const answered = (await room.applyMap({
-        map: sink.map,
-        source,
-        seq,
-        set: output.set as never,
-        delete: output.delete,
-      })) as Answer<unknown>;
-      this.rows += answered.rows ?? 0;
+    }
+    return refused.map(({ error }) => error);
+  }
+
+  async #applyMap(sink: RoomSink, { seq, set, delete: gone }: Extract<Output, { kind: "room" }>): Promise<string[]> {
+    const room = this.#env.ROOM.getByName(objectName(this.#me.scope, "rooms", sink.room));
+    const write = { map: sink.map, source: `t/${this.#me.name}/${sink.id}`, seq, set: set as never, delete: gone };
+    try {
+      const { rows = 0 } = (await room.applyMap(write)) as Answer<unknown>;
+      this.rows += rows;
+      return [];
+    } catch (thrown) {
+      const { code, message } = errorOf(thrown);
+      if (!HOPELESS.has(code)) throw thrown;
+      return [message];
     }
   }
 

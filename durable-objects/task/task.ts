@@ -17,7 +17,7 @@ import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
 import { answerClose, closeExpired, closeToken, earliestExpiry } from "../shared/sockets.ts";
 import { identify, partitionName, taskName } from "../streams.ts";
 import { LiveTables } from "./live.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, type Waiting } from "./outbox.ts";
 
 export type TaskStats = {
   topology: string;
@@ -28,6 +28,8 @@ export type TaskStats = {
   tables: Record<string, { streamTime: number; late: number }>;
   poisoned: { count: number; last: unknown[] };
   outbox: number;
+  /** Sinks whose receivers do not take what they are sent. */
+  waiting: Waiting[];
   bytes: number;
   replay: { records: number; entries: number };
 };
@@ -37,6 +39,8 @@ export type TablePage = { rows: TableRow[]; streamTime: number; late: number; ap
 
 /** While there is work that a crash would leave undone, the object wakes by itself after so many ms. */
 const BUSY_MS = 5_000;
+/** While nothing is left to do but to wait for a receiver, it asks less and less often. */
+const BUSY_MAX = 60_000;
 
 type Running = { topology: Topology; engine: TaskEngine; outbox: Outbox; live: LiveTables };
 
@@ -46,6 +50,7 @@ export class Task extends DurableObject<Env> {
   readonly #storage: ReturnType<typeof sqliteJournalStorage>;
   #running: Running | null = null;
   #emitTimer: ReturnType<typeof setTimeout> | null = null;
+  #patience = BUSY_MS;
   /** What the project's account has not heard of yet: calls taken, and the count of rows it was last told. */
   #unbilled = { calls: 0, rowsTold: 0 };
 
@@ -99,7 +104,7 @@ export class Task extends DurableObject<Env> {
   }
 
   async stats(): Promise<Answer<TaskStats>> {
-    const { engine, topology } = this.#run();
+    const { engine, outbox, topology } = this.#run();
     const machine = await engine.ready();
     const tables = Object.fromEntries([...machine.tables].map(([name, { streamTime, late }]) => [name, { streamTime, late }]));
     return this.#answer(machine, {
@@ -111,6 +116,7 @@ export class Task extends DurableObject<Env> {
       tables,
       poisoned: machine.poisoned,
       outbox: machine.outbox.length,
+      waiting: outbox.waiting,
       bytes: machine.bytes,
       replay: engine.replayCost,
     });
@@ -234,9 +240,9 @@ export class Task extends DurableObject<Env> {
     if (idle >= BUSY_MS) await engine.checkpoint();
     await this.#bill();
     const open = topology.closeOnIdle !== null && machine.closingTime() !== null;
-    if (!drained || machine.pending().length > 0 || open || engine.replayCost.entries > 0) {
-      this.#alarms.schedule("busy", Date.now() + BUSY_MS);
-    }
+    const working = machine.pending().length > 0 || open || engine.replayCost.entries > 0;
+    this.#patience = drained || working ? BUSY_MS : Math.min(BUSY_MAX, this.#patience * 2);
+    if (!drained || working) this.#alarms.schedule("busy", Date.now() + this.#patience);
   }
 
   /** Tells the project what this task's own work cost. A crash forgets the seconds since the last time. */

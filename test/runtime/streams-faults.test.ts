@@ -93,3 +93,81 @@ describe("a source topic that is deleted", () => {
     expect((await call("/v1/topics/flights")).status).toBe(404);
   });
 });
+
+describe("a receiver that does not take what a task sends", () => {
+  afterEach(async () => {
+    await evictAllDurableObjects();
+  });
+
+  /** Late enough on a short hop to be unusual for the model. */
+  const unusual = (origin: string, more: object = {}) => ({ ...flight(origin, 60_000, 600), distance: 100, ...more });
+  const post = async (records: unknown[]) => {
+    const appended = await call("/v1/stream/flights", { method: "POST", body: JSON.stringify(records) });
+    expect(appended.status, await appended.clone().text()).toBe(204);
+    return appended.headers.get("skerry-context");
+  };
+  const statusOf = async (key: string) => {
+    const answered = await call("/v1/topologies/flight-desk");
+    expect(answered.status, await answered.clone().text()).toBe(200);
+    const { tasks } = (await answered.json()) as {
+      tasks: { outbox: number; poisoned: number; waiting: unknown[]; lastPoison: unknown[] }[];
+    };
+    return tasks[partitionOf(key, 4)]!;
+  };
+  const inUnusual = async () => {
+    const answered = await call("/v1/topics/unusual");
+    if (answered.status === 404) return 0;
+    const { extents } = (await answered.json()) as { extents: { head: number }[] };
+    return extents.reduce((sum, { head }) => sum + head, 0);
+  };
+  const settle = async (key: string, records: number) => {
+    await expect.poll(async () => [await inUnusual(), (await statusOf(key)).outbox], { timeout: 15_000 }).toEqual([records, 0]);
+  };
+  /** Starts over with a topic of flights that this suite may shape as it likes. */
+  const recreate = async (config: object) => {
+    await call("/v1/topics/flights", { method: "DELETE" });
+    await call("/v1/topics/unusual", { method: "DELETE" });
+    expect((await call("/v1/topics/flights", { method: "PUT", body: JSON.stringify({ partitions: 4, ...config }) })).status).toBe(201);
+  };
+
+  it("[ST32] a record that its topic can never take is poison, and the next ones arrive", async () => {
+    await recreate({ key: "/origin", timestamp: null });
+    const before = (await statusOf("PSN")).poisoned;
+    // A text that the model reads, and that is no RFC 3339 time: the topic `unusual` has no time for it.
+    await rowsOf("PSN", await post([unusual("PSN", { date: "2001-01-01 00:01:00" }), unusual("PSN")]));
+    await settle("PSN", 1);
+    const { poisoned, lastPoison } = await statusOf("PSN");
+    expect([poisoned - before, lastPoison.at(-1)]).toMatchObject([1, { topic: "unusual", error: expect.stringContaining("event time") }]);
+  });
+
+  it("[ST32] an output larger than an append arrives in several, once, also after a crash in between", async () => {
+    await recreate({ key: "/origin", timestamp: "/date" });
+    const batch = Array.from({ length: 1000 }, () => unusual("BIG", { pad: "x".repeat(1000) }));
+    let context: string | null = null;
+    for (let round = 0; round < 3; round++) context = await post(batch);
+    await rowsOf("BIG", context);
+    await evictAllDurableObjects();
+    await settle("BIG", 3000);
+    await evictAllDurableObjects();
+    await settle("BIG", 3000);
+  });
+
+  it("[ST32] a topic that its owner shaped otherwise takes what fits it, and the rest is told", async () => {
+    await recreate({ key: "/origin", timestamp: "/date" });
+    expect((await call("/v1/topics/unusual", { method: "PUT", body: JSON.stringify({ partitions: 3, key: "/tail" }) })).status).toBe(201);
+    const before = (await statusOf("SHP")).poisoned;
+    await rowsOf("SHP", await post([unusual("SHP", { tail: "N1" }), unusual("SHP")]));
+    await settle("SHP", 1);
+    expect((await statusOf("SHP")).poisoned - before).toBe(1);
+  });
+
+  it("a topic that is deleted under the task comes back with the next output", async () => {
+    await recreate({ key: "/origin", timestamp: "/date" });
+    await rowsOf("GON", await post([unusual("GON")]));
+    await settle("GON", 1);
+    expect((await call("/v1/topics/unusual", { method: "DELETE" })).status).toBe(204);
+    await rowsOf("GON", await post([unusual("GON")]));
+    await settle("GON", 1);
+    expect((await statusOf("GON")).waiting).toEqual([]);
+  });
+});

@@ -39,7 +39,10 @@ const TaskSchema = z
     late: z.record(z.string(), z.number()).openapi({ description: "By table." }),
     poisoned: z.number().int(),
     lastPoison: z.array(z.any()),
-    outbox: z.number().int(),
+    outbox: z.number().int().openapi({ description: "Outputs made and not yet delivered." }),
+    waiting: z
+      .array(z.object({ sink: z.string(), to: z.string(), code: z.string(), detail: z.string() }))
+      .openapi({ description: "Receivers (topics, rooms) that do not take what they are sent, and why." }),
     bytes: z.number(),
   })
   .openapi("TaskStatus");
@@ -83,7 +86,7 @@ export function topologiesRoutes(app: OpenAPIHono<AppEnv>): void {
           const applied = Object.fromEntries(Object.entries(stats.applied).map(([topic, { offset }]) => [topic, offset]));
           const lag = Object.entries(head).reduce((sum, [topic, end]) => sum + Math.max(0, end - (applied[topic] ?? 0)), 0);
           const late = Object.fromEntries(Object.entries(stats.tables).map(([table, each]) => [table, each.late]));
-          const { revision, records, outbox, bytes, poisoned } = stats;
+          const { revision, records, outbox, waiting, bytes, poisoned } = stats;
           return {
             partition,
             revision,
@@ -95,6 +98,7 @@ export function topologiesRoutes(app: OpenAPIHono<AppEnv>): void {
             poisoned: poisoned.count,
             lastPoison: poisoned.last,
             outbox,
+            waiting,
             bytes,
           };
         }),
