@@ -3,7 +3,7 @@ import type { JournalStorage } from "../journal/port.ts";
 import { SkerryError } from "../wire/errors.ts";
 import { joinBatches, type RecordBatch } from "./batch.ts";
 import { recordsFrom } from "./log.ts";
-import type { Cell, PageStorage } from "./pages.ts";
+import { type Cell, rowPages } from "./pages.ts";
 import { goneRange, isErased, type ReadLog, ReplaySource } from "./replay.ts";
 import { type MappedRange, mapRange, type ScoreModel } from "./stateless.ts";
 import { checkpointDue, type TaskEntry, TaskMachine, type TaskMeta } from "./task.ts";
@@ -122,6 +122,11 @@ export class TaskEngine {
     });
   }
 
+  /** Lets go of pages that a query has loaded beyond the budget. */
+  relax(): void {
+    this.#machine?.shrink(MEMORY_BUDGET);
+  }
+
   /** Writes what changed, so that the next wake replays nothing. */
   checkpoint(): Promise<void> {
     return this.#inOrder((machine) => this.#checkpoint(machine));
@@ -145,13 +150,8 @@ export class TaskEngine {
   async #load(): Promise<TaskMachine> {
     this.#since = { records: 0, entries: 0 };
     const stored = this.#journal.latestCheckpoint();
-    const pages: PageStorage = {
-      get: (id) => this.#storage.getBlob(`page/${id}`),
-      put: (id, bytes) => this.#storage.putBlob(`page/${id}`, bytes),
-      delete: (id) => this.#storage.deleteBlob(`page/${id}`),
-    };
     const checkpoint = stored === null ? undefined : { revision: stored.position, meta: JSON.parse(text.decode(stored.bytes)) as TaskMeta };
-    const machine = new TaskMachine(this.#topology, pages, checkpoint);
+    const machine = new TaskMachine(this.#topology, rowPages(this.#storage), checkpoint);
     const source = new ReplaySource(this.#ports.readLog);
     for (const { bytes } of this.#journal.replay(machine.revision)) {
       const entry = JSON.parse(text.decode(bytes)) as TaskEntry;
@@ -233,23 +233,33 @@ export class TaskEngine {
       this.onApplied(machine.apply(entry, range), machine.revision);
     } catch (error) {
       // Memory is now behind what is committed: only a replay can tell what it should be.
-      this.#machine = null;
-      this.#loading = null;
+      this.#forget();
       throw error;
     }
+  }
+
+  #forget(): void {
+    this.#machine = null;
+    this.#loading = null;
   }
 
   #checkpoint(machine: TaskMachine): void {
     if (this.#since.entries === 0) return;
     const pending = machine.pending().map(({ id }) => id);
     if (pending.length > 0) this.#commit(machine, { k: "emit", emit: this.#emitted(pending) }, null);
-    this.#storage.transaction(() => {
-      const meta = machine.checkpoint();
-      this.#journal.checkpoint(machine.revision, utf8.encode(JSON.stringify(meta)));
-      this.#journal.trim(machine.revision);
-    });
+    try {
+      this.#storage.transaction(() => {
+        const meta = machine.checkpoint();
+        this.#journal.checkpoint(machine.revision, utf8.encode(JSON.stringify(meta)));
+        this.#journal.trim(machine.revision);
+      });
+    } catch (error) {
+      // The pages take themselves for written: only what is stored can tell.
+      this.#forget();
+      throw error;
+    }
     this.#since = { records: 0, entries: 0 };
-    machine.shrink(MEMORY_BUDGET);
+    this.relax();
   }
 }
 

@@ -28,10 +28,65 @@ export class MemoryPages implements PageStorage {
   }
 }
 
-type Page = { cells: Map<string, Cell>; dirty: boolean; bytes: number };
-type Window = { bits: number; pages: Map<number, Page | null> };
+/** What {@link rowPages} needs of a storage: named blobs, a row each. */
+type Blobs = {
+  getBlob(key: string): Uint8Array | null;
+  putBlob(key: string, bytes: Uint8Array): void;
+  deleteBlob(key: string): void;
+};
 
-/** A page larger than this is split, so that a checkpoint rewrites little and a row stays far under the platform's limit. */
+/** Below the platform's 2 MB a row. */
+const MAX_ROW_BYTES = 1_400_000;
+const PARTS = 0x7b; // "{": a page itself is a JSON array
+
+/**
+ * Pages as rows. One that is larger than a row (a fold's state can be) takes several, `{id}/0`, `{id}/1`…, and under its
+ * own name the number of them.
+ */
+export function rowPages(blobs: Blobs): PageStorage {
+  const parts = (first: Uint8Array | null): number =>
+    first?.[0] === PARTS ? (JSON.parse(text.decode(first)) as { parts: number }).parts : 0;
+  const drop = (id: string, from: number, to: number): void => {
+    for (let at = from; at < to; at++) blobs.deleteBlob(`page/${id}/${at}`);
+  };
+  /** Pages in parts, as far as they were read or written: a page is always read before it is changed. */
+  const known = new Map<string, number>();
+  return {
+    get(id) {
+      const first = blobs.getBlob(`page/${id}`);
+      const count = parts(first);
+      if (count === 0) return first;
+      known.set(id, count);
+      const all = Array.from({ length: count }, (_, at) => blobs.getBlob(`page/${id}/${at}`) ?? new Uint8Array());
+      const whole = new Uint8Array(all.reduce((sum, part) => sum + part.length, 0));
+      let at = 0;
+      for (const part of all) {
+        whole.set(part, at);
+        at += part.length;
+      }
+      return whole;
+    },
+    put(id, bytes) {
+      const count = bytes.length <= MAX_ROW_BYTES ? 0 : Math.ceil(bytes.length / MAX_ROW_BYTES);
+      for (let at = 0; at < count; at++) blobs.putBlob(`page/${id}/${at}`, bytes.subarray(at * MAX_ROW_BYTES, (at + 1) * MAX_ROW_BYTES));
+      drop(id, count, known.get(id) ?? 0);
+      if (count > 0) known.set(id, count);
+      else known.delete(id);
+      blobs.putBlob(`page/${id}`, count === 0 ? bytes : utf8.encode(JSON.stringify({ parts: count })));
+    },
+    delete(id) {
+      drop(id, 0, parts(blobs.getBlob(`page/${id}`)));
+      known.delete(id);
+      blobs.deleteBlob(`page/${id}`);
+    },
+  };
+}
+
+type Page = { cells: Map<string, Cell>; dirty: boolean; bytes: number };
+/** `splitAt`: bytes of a page from which on splitting the window is worth a look. */
+type Window = { bits: number; pages: Map<number, Page>; splitAt: number };
+
+/** A page larger than this is split, so that a checkpoint rewrites little. */
 const SPLIT_BYTES = 48 * 1024;
 
 /**
@@ -51,7 +106,7 @@ export class CellStore {
   constructor(table: string, storage: PageStorage, windows: [number, number][] = []) {
     this.#table = table;
     this.#storage = storage;
-    for (const [start, bits] of windows) this.#windows.set(start, { bits, pages: new Map() });
+    for (const [start, bits] of windows) this.#windows.set(start, { bits, pages: new Map(), splitAt: SPLIT_BYTES });
   }
 
   /** Estimated bytes of the pages in memory. */
@@ -61,7 +116,7 @@ export class CellStore {
 
   get dirtyPages(): number {
     let pages = 0;
-    for (const window of this.#windows.values()) for (const page of window.pages.values()) if (page?.dirty) pages++;
+    for (const window of this.#windows.values()) for (const page of window.pages.values()) if (page.dirty) pages++;
     return pages;
   }
 
@@ -81,7 +136,7 @@ export class CellStore {
   update(start: number, key: string, init: () => unknown[]): Cell {
     let window = this.#windows.get(start);
     if (window === undefined) {
-      window = { bits: 0, pages: new Map([[0, { cells: new Map(), dirty: false, bytes: 0 }]]) };
+      window = { bits: 0, pages: new Map([[0, { cells: new Map(), dirty: false, bytes: 0 }]]), splitAt: SPLIT_BYTES };
       this.#windows.set(start, window);
       this.#order = null;
     }
@@ -95,7 +150,7 @@ export class CellStore {
       const bytes = key.length + 24 * cell.state.length + 24;
       page.bytes += bytes;
       this.#bytes += bytes;
-      if (page.bytes > SPLIT_BYTES && page.cells.size > 1) this.#split(start, window);
+      if (page.bytes > window.splitAt && page.cells.size > 1) this.#split(start, window, page.bytes);
     }
     return cell;
   }
@@ -113,7 +168,7 @@ export class CellStore {
   drop(start: number): void {
     const window = this.#windows.get(start);
     if (window === undefined) return;
-    for (const page of window.pages.values()) this.#bytes -= page?.bytes ?? 0;
+    for (const page of window.pages.values()) this.#bytes -= page.bytes;
     this.#forget(start, window.bits);
     this.#windows.delete(start);
     this.#order = null;
@@ -125,8 +180,12 @@ export class CellStore {
     this.#stale = [];
     for (const [start, window] of this.#windows) {
       for (const [bucket, page] of window.pages) {
-        if (!page?.dirty) continue;
-        this.#storage.put(this.#id(start, window.bits, bucket), encode(page));
+        if (!page.dirty) continue;
+        const bytes = encode(page);
+        this.#storage.put(this.#id(start, window.bits, bucket), bytes);
+        // What was estimated is now known: states can grow to any size.
+        this.#bytes += bytes.length - page.bytes;
+        page.bytes = bytes.length;
         page.dirty = false;
       }
     }
@@ -138,7 +197,7 @@ export class CellStore {
     for (const start of this.starts()) {
       if (this.#bytes <= budget) return;
       for (const [bucket, page] of (this.#windows.get(start) as Window).pages) {
-        if (page === null || page.dirty) continue;
+        if (page.dirty) continue;
         this.#bytes -= page.bytes;
         (this.#windows.get(start) as Window).pages.delete(bucket);
       }
@@ -157,9 +216,16 @@ export class CellStore {
     return page;
   }
 
-  #split(start: number, window: Window): void {
+  #split(start: number, window: Window, largest: number): void {
     const cells = this.cells(start);
-    for (const page of window.pages.values()) this.#bytes -= page?.bytes ?? 0;
+    let total = 0;
+    for (const page of window.pages.values()) total += page.bytes;
+    if (total < (SPLIT_BYTES / 4) * 2 ** window.bits) {
+      // One page is full and the others are not: its keys share their hash, and no number of pages parts them.
+      window.splitAt = 2 * largest;
+      return;
+    }
+    this.#bytes -= total;
     this.#forget(start, window.bits);
     window.bits++;
     window.pages = new Map();
@@ -202,10 +268,7 @@ function decode(start: number, bytes: Uint8Array, id: string): Page {
   } catch (cause) {
     throw new SkerryError("corrupt", `Page ${id} of a table is not readable.`, { cause });
   }
-  const page: Page = { cells: new Map(), dirty: false, bytes: 0 };
-  for (const [key, revision, ...state] of rows) {
-    page.cells.set(key, { key, start, revision, state });
-    page.bytes += key.length + 24 * state.length + 24;
-  }
+  const page: Page = { cells: new Map(), dirty: false, bytes: bytes.length };
+  for (const [key, revision, ...state] of rows) page.cells.set(key, { key, start, revision, state });
   return page;
 }

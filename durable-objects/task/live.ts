@@ -2,11 +2,11 @@ import type { Cell } from "../../core/streams/pages.ts";
 import type { WindowedTable } from "../../core/streams/table.ts";
 import type { TaskMachine } from "../../core/streams/task.ts";
 import type { TableRow } from "../../core/streams/topology.ts";
-import { SkerryError } from "../../core/wire/errors.ts";
+import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { DataItem, StreamPosition } from "../../core/wire/frames.ts";
 import type { Actor } from "../../core/wire/grant.ts";
 import { formatPosition, planResume } from "../../core/wire/resume.ts";
-import { type Ask, type Effect, publication, type Reply, Session } from "../../core/wire/session.ts";
+import { type Ask, type Effect, type Publication, publication, type Reply, Session } from "../../core/wire/session.ts";
 import { perform } from "../../core/wire/session-drive.ts";
 import { type Attachment, acceptSocket, readAttachment, type SocketActor, socketActor, writeAttachment } from "../shared/sockets.ts";
 
@@ -92,7 +92,16 @@ export class LiveTables {
       const cut = cutToFrame(cells.slice(0, ROWS_PER_FRAME + 1).map((cell) => table.row(cell)));
       const from = cut.more ? "-" : this.#position(gathered.since);
       const rows = cut.more ? [] : cut.kept;
-      const change = publication(`${name}/${this.#partition}`, from, this.#position(machine.revision), payload(table, rows));
+      const target = `${name}/${this.#partition}`;
+      const position = this.#position(machine.revision);
+      let change: Publication;
+      try {
+        change = publication(target, from, position, payload(table, rows));
+      } catch (thrown) {
+        // A row larger than a frame: its subscribers ask, and are told so. Other tables go on.
+        if (errorOf(thrown).code !== "too_large") throw thrown;
+        change = publication(target, "-", position, payload(table, []));
+      }
       for (const socket of this.#ctx.getWebSockets()) {
         const known = this.#session(socket);
         if (known !== null) this.#perform(socket, known.actor, known.session, known.session.publish(change, Date.now()));

@@ -95,6 +95,7 @@ export class Task extends DurableObject<Env> {
     const found = machine.tables.get(table);
     if (found === undefined) throw new SkerryError("table_not_found", `The topology "${machine.topology.name}" has no table "${table}".`);
     const rows = found.query(checkQuery(query));
+    engine.relax();
     const applied = Object.fromEntries(Object.entries(machine.allApplied).map(([topic, { offset }]) => [topic, offset]));
     return this.#answer(
       machine,
