@@ -8,6 +8,8 @@ export type Aggregator<V, R> = {
   column: unknown;
   select: ((value: V) => unknown) | null;
   width: number;
+  /** Whether {@link add} runs code of the topology, which may throw. */
+  fallible?: boolean;
   init(state: unknown[], at: number): void;
   add(state: unknown[], at: number, selected: unknown): void;
   result(state: readonly unknown[], at: number): R;
@@ -36,6 +38,15 @@ export function count<V>(): Aggregator<V, number> {
   };
 }
 
+function isNumber(value: unknown): value is number {
+  return Number.isFinite(value);
+}
+
+/** State is kept as JSON, which has no infinity: a sum stops at the largest number there is. */
+function finite(total: number): number {
+  return Math.min(Number.MAX_VALUE, Math.max(-Number.MAX_VALUE, total));
+}
+
 function numeric<V>(
   selector: Selector<V, number>,
   init: number | null,
@@ -48,8 +59,8 @@ function numeric<V>(
       state[at] = init;
     },
     add: (state, at, selected) => {
-      if (typeof selected !== "number") return;
-      state[at] = state[at] === null ? selected : fold(state[at] as number, selected);
+      if (!isNumber(selected)) return;
+      state[at] = state[at] === null ? selected : finite(fold(state[at] as number, selected));
     },
     result: (state, at) => state[at] as number | null,
   };
@@ -72,8 +83,8 @@ export function mean<V>(selector: Selector<V, number>): Aggregator<V, number | n
       state[at + 1] = 0;
     },
     add: (state, at, selected) => {
-      if (typeof selected !== "number") return;
-      (state as number[])[at]! += selected;
+      if (!isNumber(selected)) return;
+      state[at] = finite((state[at] as number) + selected);
       (state as number[])[at + 1]!++;
     },
     result: (state, at) => ((state[at + 1] as number) === 0 ? null : (state[at] as number) / (state[at + 1] as number)),
@@ -105,6 +116,7 @@ export function fold<V, S>(initial: () => S, step: (state: S, value: V) => S): A
   return {
     ...columnOf<V, V>((value) => value),
     width: 1,
+    fallible: true,
     init: (state, at) => {
       state[at] = initial();
     },

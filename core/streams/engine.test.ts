@@ -10,7 +10,7 @@ import { PartitionLog } from "./log.ts";
 import { mapRange } from "./stateless.ts";
 import type { Output } from "./task.ts";
 import { topology } from "./topology.ts";
-import { tumbling } from "./windows.ts";
+import { tumbling, unlimited } from "./windows.ts";
 
 type Sale = { shop: string; price: number };
 
@@ -172,6 +172,45 @@ describe("task engine", () => {
     const table = (await engine.ready()).tables.get("takings");
     expect(table?.query({ limit: 9 })).toMatchObject([{ final: true, value: { n: 2 } }]);
     expect(table?.streamTime).toBe(25);
+  });
+
+  it("[ST24] a tick closes each table's windows by their own length, and unlimited ones never", async () => {
+    const mixed = topology("mixed", { version: 1, partitions: 1, closeOnIdle: 5 }, (t) => {
+      const keyed = t.stream<Sale>("sales").groupByKey();
+      keyed.windowedBy(tumbling({ size: 10, grace: 0 })).aggregate("short", { n: count() });
+      keyed.windowedBy(tumbling({ size: 1000, grace: 0 })).aggregate("long", { n: count() });
+      keyed.windowedBy(unlimited()).aggregate("ever", { n: count() });
+    });
+    const log = logOf([{ shop: "a", at: 5, price: 1 }], 1);
+    const ports: Ports = { readLog: async (_, __, offset, maxBytes) => log.read(offset, maxBytes), score: async () => [], now: () => 1 };
+    const storage = new MemoryJournalStorage();
+    let engine = new TaskEngine(storage, mixed, 0, ports);
+    await engine.catchUp("sales", 1, 1);
+    const heads = async () => [{ topic: "sales", generation: 1, head: log.head }];
+    expect(await engine.closeWindows(heads)).toBe(true);
+    expect((await engine.ready()).closingTime()).toBeNull();
+    // What comes now for the next short window is not late there.
+    log.append({ count: 1, maxTime: 0, batch: encodeBatch(columns([{ shop: "a", at: 25, price: 1 }])) }, null);
+    await engine.catchUp("sales", 1, 2);
+    for (const again of [engine, new TaskEngine(storage, mixed, 0, ports)]) {
+      engine = again;
+      const { tables } = await engine.ready();
+      const states = [...tables.values()].map((table) => [
+        table.late,
+        table.query({ limit: 9 }).map(({ final, value }) => [final, value.n]),
+      ]);
+      expect(states).toEqual([
+        [
+          0,
+          [
+            [true, 1],
+            [false, 1],
+          ],
+        ],
+        [1, [[true, 1]]],
+        [0, [[false, 2]]],
+      ]);
+    }
   });
 
   it("[ST30] says that it cannot go on while the log is out of reach, and goes on when it is back", async () => {

@@ -147,12 +147,25 @@ export class CellStore {
     if (cell === undefined) {
       cell = { key, start, revision: -1, state: init() };
       page.cells.set(key, cell);
-      const bytes = key.length + 24 * cell.state.length + 24;
+      const bytes = sizeOf(cell);
       page.bytes += bytes;
       this.#bytes += bytes;
       if (page.bytes > window.splitAt && page.cells.size > 1) this.#split(start, window, page.bytes);
     }
     return cell;
+  }
+
+  /** Takes back a cell that {@link update} has just made. */
+  remove(start: number, key: string): void {
+    const window = this.#windows.get(start);
+    if (window === undefined) return;
+    const page = this.#page(start, window, bucketOf(key, window.bits));
+    const cell = page.cells.get(key);
+    if (cell === undefined) return;
+    page.cells.delete(key);
+    const bytes = sizeOf(cell);
+    page.bytes -= bytes;
+    this.#bytes -= bytes;
   }
 
   /** The cells of one window, in key order. */
@@ -233,7 +246,7 @@ export class CellStore {
     for (const cell of cells) {
       const page = window.pages.get(bucketOf(cell.key, window.bits)) as Page;
       page.cells.set(cell.key, cell);
-      const bytes = cell.key.length + 24 * cell.state.length + 24;
+      const bytes = sizeOf(cell);
       page.bytes += bytes;
       this.#bytes += bytes;
     }
@@ -246,6 +259,11 @@ export class CellStore {
   #id(start: number, bits: number, bucket: number): string {
     return `${this.#table}/${String(start).padStart(16, "0")}/${bits}.${bucket}`;
   }
+}
+
+/** An estimate, until the page is written. */
+function sizeOf(cell: Cell): number {
+  return cell.key.length + 24 * cell.state.length + 24;
 }
 
 function bucketOf(key: string, bits: number): number {

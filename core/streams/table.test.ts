@@ -193,4 +193,53 @@ describe("windowed table", () => {
   ])("[ST40] refuses %o", (query, message) => {
     expect(() => checkQuery({ ...query, limit: 1 })).toThrow(message);
   });
+
+  it("[ST11] a record that one aggregator cannot take leaves no trace in the others", async () => {
+    const picky = topology("t", { version: 1, partitions: 1 }, (t) => {
+      t.stream<Reading>("readings")
+        .groupByKey()
+        .windowedBy(unlimited())
+        .aggregate("table", {
+          count: count(),
+          sum: sum("value"),
+          all: fold<Reading, number[]>(
+            () => [],
+            (seen, { value }) => {
+              if (value < 0) throw new Error("negative");
+              return [...seen, value];
+            },
+          ),
+        });
+    });
+    const table = new WindowedTable(picky.nodes[0] as AggregateNode, new MemoryPages());
+    const readings = [
+      { sensor: "a", at: 1, value: 2 },
+      { sensor: "a", at: 2, value: -1 },
+      { sensor: "b", at: 3, value: -1 },
+    ];
+    const batch = { k: readings.map(({ sensor }) => sensor), t: readings.map(({ at }) => at), v: readings };
+    const [lane] = (await mapRange(picky, { topic: "readings", partition: 0, from: 0 }, batch, async () => [])).lanes;
+    if (lane?.kind !== "aggregate") throw new Error("no lane");
+    const poison: unknown[] = [];
+    const { changed } = table.apply(lane, 1, (error) => poison.push(error));
+    expect(poison).toHaveLength(2);
+    expect(changed.map(({ key }) => key)).toEqual(["a"]);
+    expect(table.query({ limit: 9 })).toMatchObject([{ key: "a", value: { count: 1, sum: 2, all: [2] } }]);
+  });
+
+  it("[ST31] sums beyond the largest number stay numbers, the same before and after a checkpoint", async () => {
+    const windows = unlimited();
+    const pages = new MemoryPages();
+    const table = new WindowedTable(node(windows), pages);
+    const huge = (value: number) => ({ sensor: "a", at: 1, value });
+    await feed(table, windows, [huge(1.7e308), huge(1.7e308)], 1);
+    const meta = JSON.parse(JSON.stringify(table.flush()));
+    const restored = new WindowedTable(node(windows), pages, meta);
+    expect(restored.query({ limit: 9 })).toEqual(table.query({ limit: 9 }));
+    for (const each of [table, restored]) await feed(each, windows, [huge(-1e308), huge(Number.NaN), huge(Number.POSITIVE_INFINITY)], 2);
+    const [row] = table.query({ limit: 9 });
+    expect(row?.value).toMatchObject({ count: 5, sum: Number.MAX_VALUE - 1e308, max: 1.7e308 });
+    const { all: _, ...values } = row!.value;
+    expect(restored.query({ limit: 9 })[0]?.value).toMatchObject(values);
+  });
 });

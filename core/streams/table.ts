@@ -66,6 +66,7 @@ export class WindowedTable {
       for (const { aggregator, at } of fields) aggregator.init(state, at);
       return state;
     };
+    const fallible = fields.some(({ aggregator }) => aggregator.fallible);
     const changed: Cell[] = [];
     const closed: TableRow[] = [];
     for (let index = 0; index < lane.times.length; index++) {
@@ -81,11 +82,16 @@ export class WindowedTable {
           continue;
         }
         const cell = this.#cells.update(start, key, init);
+        const before = fallible ? [...cell.state] : [];
         try {
           for (const { aggregator, at, column } of fields)
             aggregator.add(cell.state, at, column < 0 ? undefined : (lane.columns[column] as unknown[])[index]);
         } catch (thrown) {
+          // Skipped as a whole: what other aggregators made of the record goes too.
           poison(thrown);
+          cell.state = before;
+          if (cell.revision < 0) this.#cells.remove(start, key);
+          continue;
         }
         if (cell.revision !== revision) {
           cell.revision = revision;
@@ -97,11 +103,13 @@ export class WindowedTable {
     return { changed, closed };
   }
 
-  /** Stream time that would close every open window; null if none is open. */
+  /** Stream time that would close every open window; null if none is open, or if they never close. */
   closingTime(): number | null {
     const { size, grace } = this.node.windows;
     const last = this.#cells.starts().at(-1);
-    return last === undefined || isClosed(this.node.windows, last, this.streamTime) ? null : last + size + grace;
+    if (last === undefined || isClosed(this.node.windows, last, this.streamTime)) return null;
+    const time = last + size + grace;
+    return time < Number.MAX_SAFE_INTEGER ? time : null;
   }
 
   /** Moves stream time without a record (a logged tick). Returns the rows of the windows this closes. */

@@ -176,7 +176,8 @@ export class TaskMachine {
         this.#emit(entry.emit);
         break;
       case "tick":
-        for (const table of this.tables.values()) this.#finals(table, table.advance(entry.at));
+        // Each table to where its own windows close: short ones must not lose records to the end of long ones.
+        for (const table of this.tables.values()) this.#finals(table, table.advance(Math.min(entry.at, table.closingTime() ?? -1)));
         break;
       case "retire":
         this.#meta.applied[entry.topic] = { generation: entry.generation + 1, offset: 0 };
