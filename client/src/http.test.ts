@@ -51,14 +51,17 @@ describe("requests", () => {
   it("carry the token and the query, and decode the answer", async () => {
     const page = { rows: [], cursor: null, partitions: [] };
     const { client, requests } = fake([{ body: page }]);
-    expect(await client.tables.query("a/b é", { key: "ATL & co", final: true, limit: 5 })).toEqual(page);
+    expect(await client.streams.table("a/b é").query({ key: "ATL & co", final: true, limit: 5 })).toEqual(page);
     expect(requests[0]!.url).toBe("https://skerry.test/v1/tables/a%2Fb%20%C3%A9?key=ATL+%26+co&final=true&limit=5");
     expect(requests[0]!.headers.get("authorization")).toBe("Bearer t1");
   });
 
   it("fail with the code, the sentence and the extra members of the problem", async () => {
     const { client } = fake([problem(422, "record_in_future", { index: 3 })]);
-    const error = (await client.topics.append("flights", [{}]).catch((e: unknown) => e)) as SkerryError;
+    const error = (await client.streams
+      .topic("flights")
+      .append([{}])
+      .catch((e: unknown) => e)) as SkerryError;
     expect(error).toMatchObject({ name: "SkerryError", code: "record_in_future", message: "It is record_in_future.", extra: { index: 3 } });
   });
 
@@ -68,16 +71,19 @@ describe("requests", () => {
       new TypeError("reset"),
       { body: { name: "t" } },
     ]);
-    expect(await client.topics.get("t")).toEqual({ name: "t" });
+    expect(await client.streams.topic("t").info()).toEqual({ name: "t" });
     expect(waits).toEqual([7000, 200]);
     const away = fake(Array.from({ length: 10 }, () => new TypeError("refused")));
-    await expect(away.client.topics.get("t")).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("refused") });
+    await expect(away.client.streams.topic("t").info()).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("refused"),
+    });
     expect(away.requests.length).toBe(6);
   });
 
   it("do not repeat an append without a producer, nor the making of a token, nor what a repetition cannot mend", async () => {
     for (const run of [
-      (c: ReturnType<typeof createClient>) => c.topics.append("t", [1]),
+      (c: ReturnType<typeof createClient>) => c.streams.topic("t").append([1]),
       (c: ReturnType<typeof createClient>) => c.tokens.create({ grants: [], expiresIn: 1 }),
     ]) {
       const { client, requests } = fake([problem(503, "unavailable"), { body: {} }]);
@@ -85,7 +91,7 @@ describe("requests", () => {
       expect(requests.length).toBe(1);
     }
     const { client, requests } = fake([problem(404, "topic_not_found"), {}]);
-    await expect(client.topics.get("t")).rejects.toMatchObject({ code: "topic_not_found" });
+    await expect(client.streams.topic("t").info()).rejects.toMatchObject({ code: "topic_not_found" });
     expect(requests.length).toBe(1);
   });
 
@@ -96,31 +102,31 @@ describe("requests", () => {
       [418, "bad_request"],
     ] as const) {
       const { client } = fake(Array.from({ length: 6 }, () => ({ status, body: "<html>" })));
-      await expect(client.topics.get("t")).rejects.toMatchObject({ code });
+      await expect(client.streams.topic("t").info()).rejects.toMatchObject({ code });
     }
   });
 
   it("make a new token once when the old one has expired", async () => {
     let made = 0;
     const { client, requests } = fake([problem(401, "token_expired"), { body: {} }, { body: {} }], () => `t${++made}`);
-    await client.topics.get("a");
-    await client.topics.get("b");
+    await client.streams.topic("a").info();
+    await client.streams.topic("b").info();
     expect(requests.map(({ headers }) => headers.get("authorization"))).toEqual(["Bearer t1", "Bearer t2", "Bearer t2"]);
     const twice = fake([problem(401, "token_expired"), problem(401, "token_expired")], () => "same");
-    await expect(twice.client.topics.get("a")).rejects.toMatchObject({ code: "token_expired" });
+    await expect(twice.client.streams.topic("a").info()).rejects.toMatchObject({ code: "token_expired" });
   });
 
   it("use a refreshed token from then on", async () => {
     const { client, requests } = fake([{ body: { token: "t2", id: "i", expiresAt: 1, refreshableUntil: 2 } }, { body: {} }]);
     await client.tokens.refresh();
-    await client.topics.get("a");
+    await client.streams.topic("a").info();
     expect(requests[1]!.headers.get("authorization")).toBe("Bearer t2");
   });
 
   it("end at once when aborted", async () => {
     const { client, requests } = fake([]);
     const signal = AbortSignal.abort(new Error("enough"));
-    await expect(client.tables.query("t", {}, { signal })).rejects.toThrow("enough");
+    await expect(client.streams.table("t").query({}, { signal })).rejects.toThrow("enough");
     expect(requests.length).toBe(0);
   });
 
@@ -140,12 +146,16 @@ describe("the context", () => {
       { headers: { "skerry-context": token([b, 3]) } },
       { headers: { "skerry-context": token([a, 4]) } },
     ]);
-    await Promise.all([client.topics.append("t", [1]), client.topics.append("t", [2]), client.topics.append("t", [3])]);
+    await Promise.all([
+      client.streams.topic("t").append([1]),
+      client.streams.topic("t").append([2]),
+      client.streams.topic("t").append([3]),
+    ]);
     expect(requests.map(({ headers }) => headers.get("skerry-context"))).toEqual([null, null, null]);
     expect(client.context).toBe(token([b, 3], [a, 5]));
     const other = fake([{ body: {} }]);
     other.client.see(client.context as string);
-    await other.client.topics.get("t");
+    await other.client.streams.topic("t").info();
     expect(other.requests[0]!.headers.get("skerry-context")).toBe(client.context);
   });
 
@@ -157,50 +167,5 @@ describe("the context", () => {
     expect(joinContexts(token([a, 1]), foreign)).toBe(foreign);
     expect(joinContexts(token([a, 1]), "???")).toBe("???");
     expect(joinContexts("???", token([a, 1]))).toBe(token([a, 1]));
-  });
-});
-
-describe("producers", () => {
-  const head = (request: Request) =>
-    [request.headers.get("producer-id"), request.headers.get("producer-epoch"), request.headers.get("producer-seq")].join(" ");
-
-  it("number their batches, keep their order, and send the same number again until it is acknowledged", async () => {
-    const heads: string[] = [];
-    const answer = (reply: Reply) => (request: Request) => {
-      heads.push(head(request));
-      return reply;
-    };
-    const lost = Array.from({ length: 9 }, () => answer(new TypeError("lost")));
-    const { client, requests } = fake([answer({}), ...lost, answer({ status: 204 }), answer({})]);
-    const producer = client.topics.producer("flights", { id: "p", epoch: 2 });
-    const results = await Promise.all([producer.append([1]), producer.append([2]), producer.append([3])]);
-    expect(heads).toEqual(["p 2 0", ...Array(10).fill("p 2 1"), "p 2 2"]);
-    expect(requests.map(({ body }) => (body as number[])[0])).toEqual([1, ...Array(10).fill(2), 3]);
-    expect(results.map(({ duplicate }) => duplicate)).toEqual([false, true, false]);
-    expect(producer.seq).toBe(3);
-  });
-
-  it("give the number of a batch that was refused as a whole to the next", async () => {
-    const { client, requests } = fake([problem(400, "bad_record"), {}]);
-    const producer = client.topics.producer("flights", { id: "p" });
-    const [bad, good] = [producer.append([null]), producer.append([2])];
-    await expect(bad).rejects.toMatchObject({ code: "bad_record" });
-    await good;
-    expect(requests.map(({ headers }) => headers.get("producer-seq"))).toEqual(["0", "0"]);
-  });
-
-  it("stop when it is not known what became of a batch: its number must not carry other records", async () => {
-    const { client, requests } = fake([problem(503, "unavailable"), problem(401, "token_revoked"), {}]);
-    const producer = client.topics.producer("flights", { id: "p" });
-    await expect(producer.append([1])).rejects.toMatchObject({ code: "token_revoked" });
-    await expect(producer.append([2])).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("Batch 0") });
-    expect(requests.length).toBe(2);
-  });
-
-  it("stop when they are fenced off", async () => {
-    const { client } = fake([problem(403, "stale_epoch"), {}]);
-    const producer = client.topics.producer("flights", { id: "p" });
-    await expect(producer.append([1])).rejects.toMatchObject({ code: "stale_epoch" });
-    await expect(producer.append([2])).rejects.toMatchObject({ code: "stale_epoch" });
   });
 });

@@ -4,7 +4,6 @@ import { Http, type TokenSource } from "./http.ts";
 import { createClient } from "./index.ts";
 import { LiveFeed, type LiveOptions } from "./live.ts";
 import type { Socket } from "./runtime.ts";
-import { Tokens } from "./tokens.ts";
 
 /** One connection as the server sees it. */
 class FakeSocket implements Socket {
@@ -55,11 +54,14 @@ function setup(options: Partial<LiveOptions> = {}, token?: TokenSource) {
   const http = new Http({
     url: "https://skerry.test",
     token,
+    project: undefined,
     attempts: 1,
     timeout: 1e9,
     runtime: {
       now: () => now,
       random: () => 1,
+      uuid: () => "u",
+      online: () => () => {},
       timer: (ms, run) => {
         const timer = { at: now + ms, run };
         timers.push(timer);
@@ -76,7 +78,7 @@ function setup(options: Partial<LiveOptions> = {}, token?: TokenSource) {
       },
     },
   });
-  const feed = new LiveFeed(http, new Tokens(http), { path: "/live", targets: ["t/0"], credit: 4, probe: async () => {}, ...options });
+  const feed = new LiveFeed(http, { path: "/live", targets: ["t/0"], credit: 4, probe: async () => {}, ...options });
   const settle = () => new Promise((resolve) => setImmediate(resolve));
   const elapse = async (ms: number) => {
     const end = now + ms;
@@ -352,7 +354,7 @@ describe("a table", () => {
     });
     const row = { key: "ATL", window: { start: 0, end: 1 }, value: { count: 1 }, final: false, revision: 1 };
     const payload = { rows: [row], streamTime: 5, closedBefore: 3, late: 0 };
-    const subscription = await client.tables.subscribe("delays");
+    const subscription = await client.streams.table("delays").subscribe();
     const events: unknown[] = [];
     const reading = (async () => {
       for await (const event of subscription) {

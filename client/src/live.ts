@@ -1,4 +1,4 @@
-import { ERRORS, type ErrorCode, SkerryError } from "../../core/wire/errors.ts";
+import { ERRORS, SkerryError } from "../../core/wire/errors.ts";
 import {
   type ClientFrame,
   type DataItem,
@@ -10,8 +10,7 @@ import {
   SUBPROTOCOL,
 } from "../../core/wire/frames.ts";
 import type { Http } from "./http.ts";
-import { backoff, type Socket } from "./runtime.ts";
-import type { Tokens } from "./tokens.ts";
+import { Link } from "./link.ts";
 
 /** What a subscriber hears of target number `index`. After `subscribed` with mode `snapshot`, what was heard before is void. */
 export type LiveEvent = { kind: "subscribed"; index: number; mode: Mode } | { kind: "data"; index: number; item: DataItem };
@@ -31,46 +30,43 @@ export type LiveOptions = {
 
 type Target = { name: string; received: string | null; read: string | null; queued: number; used: number; ended: boolean };
 
-const PING_AFTER = 30_000;
-/** A token is refreshed when this share of its time is over. */
-const REFRESH_AT = 0.8;
-const MAX_TIMER = 2 ** 31 - 1;
-/** RFC 6455: what the client or the server did is against the protocol, or too large; again would be the same. */
-const FINAL_CLOSES: readonly number[] = [1002, 1003, 1007, 1008, 1009, 1010];
-/** Closes that another token may help against. */
-const TOKEN_CLOSES: readonly number[] = [ERRORS.token_missing.close, ERRORS.token_expired.close];
+const SILENCE = 30_000;
 
 /**
  * Subscriptions on one socket, as an async iterator that outlives its connections: after a break it connects again,
  * later each time, and resumes where it was. Reading grants credit, so a slow reader slows its server, not its memory.
  */
 export class LiveFeed implements AsyncIterableIterator<LiveEvent> {
-  readonly #http: Http;
-  readonly #tokens: Tokens;
   readonly #options: LiveOptions;
   readonly #targets: Target[];
   readonly #queue: LiveEvent[] = [];
-  #socket: Socket | null = null;
-  #attempt = 0;
-  #heard = false;
-  #connecting = false;
+  readonly #link: Link;
   #done = false;
   #failure: unknown = null;
-  #complaint: SkerryError | null = null;
   #wake: (() => void) | null = null;
-  #cancels = new Map<"retry" | "ping" | "refresh", () => void>();
 
-  constructor(http: Http, tokens: Tokens, options: LiveOptions) {
+  constructor(http: Http, options: LiveOptions) {
     if (!Number.isInteger(options.credit) || options.credit < 1 || options.credit > MAX_CREDIT) {
       throw new SkerryError("bad_request", `"credit" is a whole number from 1 to ${MAX_CREDIT}.`);
     }
-    this.#http = http;
-    this.#tokens = tokens;
     this.#options = options;
     this.#targets = options.targets.map((name, i) => {
       const from = options.from?.[i] ?? null;
       return { name, received: from, read: from, queued: 0, used: 0, ended: false };
     });
+    const { path, probe } = options;
+    this.#link = new Link(
+      http,
+      { path: () => path, protocols: [SUBPROTOCOL], binary: false, silence: SILENCE, probe },
+      {
+        open: () => this.#subscribe(),
+        message: (data) => this.#receive(data),
+        ping: () => this.#send({ type: "ping" }),
+        token: (token) => this.#send({ type: "token", token }),
+        lost: () => {},
+        failed: (error) => this.#fail(error),
+      },
+    );
     if (options.signal?.aborted) this.#fail(options.signal.reason);
     options.signal?.addEventListener("abort", this.#abort, { once: true });
   }
@@ -100,7 +96,7 @@ export class LiveFeed implements AsyncIterableIterator<LiveEvent> {
         throw failure;
       }
       if (this.#done) return { value: undefined, done: true };
-      if (this.#socket === null && !this.#connecting && !this.#cancels.has("retry")) this.#connect();
+      this.#link.start();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -125,43 +121,9 @@ export class LiveFeed implements AsyncIterableIterator<LiveEvent> {
     target.read = event.item.position;
     target.queued--;
     target.used++;
-    if (target.used * 2 < this.#options.credit || this.#socket?.readyState !== 1) return;
+    if (target.used * 2 < this.#options.credit || !this.#link.isOpen) return;
     this.#send({ type: "credit", id: event.index + 1, n: target.used });
     target.used = 0;
-  }
-
-  #connect(): void {
-    this.#connecting = true;
-    void this.#open().then(
-      () => {
-        this.#connecting = false;
-      },
-      (error) => {
-        this.#connecting = false;
-        const retryable = error instanceof SkerryError && ERRORS[error.code].retryable;
-        if (retryable) this.#retry((error.retryAfter ?? 0) * 1000);
-        else this.#fail(error);
-      },
-    );
-  }
-
-  async #open(): Promise<void> {
-    // A browser hides why an upgrade was refused, so the same question is asked by HTTP.
-    if (this.#attempt > 0 && !this.#heard) await this.#options.probe();
-    const token = await this.#http.token();
-    const url = await this.#http.socketUrl(this.#options.path);
-    if (this.#done || this.#failure !== null) return;
-    const { runtime } = this.#http;
-    this.#heard = false;
-    this.#complaint = null;
-    const socket = runtime.connect(url, [SUBPROTOCOL]);
-    this.#socket = socket;
-    const mine = () => this.#socket === socket;
-    this.#watch(false);
-    socket.onopen = () => mine() && this.#subscribe();
-    socket.onmessage = (event: { data: unknown }) => mine() && this.#receive(event.data);
-    socket.onclose = (event: { code: number; reason: string }) => mine() && this.#closed(event.code, event.reason, token);
-    socket.onerror = () => {};
   }
 
   #subscribe(): void {
@@ -177,7 +139,6 @@ export class LiveFeed implements AsyncIterableIterator<LiveEvent> {
   }
 
   #receive(data: unknown): void {
-    this.#watch(false);
     let frame: ServerFrame;
     try {
       frame = parseServerFrame(data as string);
@@ -187,11 +148,8 @@ export class LiveFeed implements AsyncIterableIterator<LiveEvent> {
     }
     switch (frame.type) {
       case "hello":
-        this.#heard = true;
-        this.#scheduleRefresh(frame.expiresAt);
-        break;
       case "token_ok":
-        this.#scheduleRefresh(frame.expiresAt);
+        this.#link.greeted(frame.expiresAt);
         break;
       case "subscribed":
         this.#begin(frame);
@@ -229,7 +187,7 @@ export class LiveFeed implements AsyncIterableIterator<LiveEvent> {
   #take({ type: _, id, ...item }: Extract<ServerFrame, { type: "data" }>): void {
     const target = this.#targets[id - 1];
     if (target === undefined) return;
-    this.#attempt = 0;
+    this.#link.worked();
     target.received = item.position;
     target.queued++;
     this.#push({ kind: "data", index: id - 1, item });
@@ -237,13 +195,10 @@ export class LiveFeed implements AsyncIterableIterator<LiveEvent> {
 
   #complain({ id, code, detail, retryAfter }: Extract<ServerFrame, { type: "error" }>): void {
     const error = new SkerryError(code, detail, retryAfter === undefined ? {} : { retryAfter });
-    if (id === undefined) this.#complaint = error;
+    if (id === undefined) this.#link.complain(error);
     else if (!ERRORS[code].retryable) this.#fail(error);
-    else {
-      // One subscription ended, for now: all start again together.
-      this.#drop();
-      this.#retry((retryAfter ?? 0) * 1000);
-    }
+    // One subscription ended, for now: all start again together.
+    else this.#link.restart(error);
   }
 
   #end(id: number): void {
@@ -254,51 +209,8 @@ export class LiveFeed implements AsyncIterableIterator<LiveEvent> {
     this.#rouse();
   }
 
-  #closed(code: number, reason: string, token: string | null): void {
-    this.#drop();
-    const named = reason.split(":")[0] as ErrorCode;
-    const known = Object.hasOwn(ERRORS, named) ? new SkerryError(named, reason.slice(named.length + 2) || ERRORS[named].title) : null;
-    const error = this.#complaint ?? known ?? new SkerryError("unavailable", `The socket closed with code ${code}.`);
-    if (TOKEN_CLOSES.includes(code) && this.#http.canRenew) {
-      this.#http.renew(token);
-      this.#retry(0);
-    } else if (code >= 4000 || FINAL_CLOSES.includes(code)) this.#fail(error);
-    else this.#retry((error.retryAfter ?? 0) * 1000);
-  }
-
-  #retry(least: number): void {
-    const wait = Math.max(least, backoff(this.#http.runtime, this.#attempt++, 250, 30_000));
-    this.#timer("retry", wait, () => this.#connect());
-  }
-
-  /** After a time without a word from the server, asks for one; without an answer the connection is dead. */
-  #watch(asked: boolean): void {
-    this.#timer("ping", PING_AFTER, () => {
-      if (asked) {
-        this.#drop();
-        this.#retry(0);
-        return;
-      }
-      this.#watch(true);
-      this.#send({ type: "ping" });
-    });
-  }
-
-  #scheduleRefresh(expiresAt: number | null): void {
-    this.#cancels.get("refresh")?.();
-    if (expiresAt === null) return;
-    const left = (expiresAt - this.#http.runtime.now()) * REFRESH_AT;
-    this.#timer("refresh", Math.min(MAX_TIMER, Math.max(1000, left)), () => {
-      // A token that cannot be refreshed ends the socket at its time, and the reconnection says why.
-      void this.#tokens.refresh().then(
-        ({ token }) => this.#send({ type: "token", token }),
-        () => {},
-      );
-    });
-  }
-
   #send(frame: ClientFrame): void {
-    if (this.#socket?.readyState === 1) this.#socket.send(encode(frame));
+    this.#link.send(encode(frame));
   }
 
   #push(event: LiveEvent): void {
@@ -315,31 +227,13 @@ export class LiveFeed implements AsyncIterableIterator<LiveEvent> {
   #fail(error: unknown): void {
     if (this.#done) return;
     this.#failure ??= error;
-    this.#drop();
+    this.#link.end();
     this.#rouse();
-  }
-
-  #timer(name: "retry" | "ping" | "refresh", ms: number, run: () => void): void {
-    this.#cancels.get(name)?.();
-    const cancel = this.#http.runtime.timer(ms, () => {
-      this.#cancels.delete(name);
-      run();
-    });
-    this.#cancels.set(name, cancel);
-  }
-
-  /** Lets go of the connection and its timers. */
-  #drop(): void {
-    for (const cancel of this.#cancels.values()) cancel();
-    this.#cancels.clear();
-    const socket = this.#socket;
-    this.#socket = null;
-    if (socket !== null && socket.readyState < 2) socket.close(1000, "");
   }
 
   #stop(): void {
     this.#done = true;
     this.#options.signal?.removeEventListener("abort", this.#abort);
-    this.#drop();
+    this.#link.end();
   }
 }

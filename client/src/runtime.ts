@@ -1,11 +1,15 @@
 /** The part of the standard `WebSocket` that the client uses. */
 export interface Socket {
   readonly readyState: number;
+  /** Bytes sent and not yet on the network, where the socket tells. */
+  readonly bufferedAmount?: number;
+  /** Set to `arraybuffer` by what reads binary messages. */
+  binaryType?: string;
   onopen: ((event: never) => void) | null;
   onmessage: ((event: never) => void) | null;
   onclose: ((event: never) => void) | null;
   onerror: ((event: never) => void) | null;
-  send(text: string): void;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
 }
 
@@ -19,6 +23,10 @@ export type Runtime = {
   now: () => number;
   /** From 0 to 1, to spread retries. */
   random: () => number;
+  /** A name that nobody else has, for producers without one of their own. */
+  uuid: () => string;
+  /** Calls back whenever the network is there again; returns what ends that. */
+  online: (run: () => void) => () => void;
 };
 
 export const GLOBAL_RUNTIME: Runtime = {
@@ -30,6 +38,13 @@ export const GLOBAL_RUNTIME: Runtime = {
   },
   now: () => Date.now(),
   random: () => Math.random(),
+  uuid: () => crypto.randomUUID(),
+  online: (run) => {
+    // Only browsers tell; elsewhere an attempt does.
+    if (typeof window === "undefined" || typeof window.addEventListener !== "function") return () => {};
+    window.addEventListener("online", run);
+    return () => window.removeEventListener("online", run);
+  },
 };
 
 /** Milliseconds before try `attempt` (from 0): exponential from `first` to `most`, and half of it drawn at random. */

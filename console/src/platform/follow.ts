@@ -39,7 +39,7 @@ export function followTable(api: Api, table: string, follower: TableFollower): F
       round = new AbortController();
       const signal = AbortSignal.any([end.signal, round.signal]);
       try {
-        const subscription = await client.tables.subscribe(table, from === undefined ? { signal } : { signal, from });
+        const subscription = await client.streams.table(table).subscribe(from === undefined ? { signal } : { signal, from });
         if (from === undefined) follower.onOpen(subscription.positions().length);
         from = subscription.positions();
         for await (const event of subscription) {

@@ -162,7 +162,7 @@ export function wire(bug: WireBug): Scenario {
       const client = createClient({ url: "http://sim", runtime: runtimeOf(sim, name) });
       let from: (string | null)[] | undefined;
       while (!stop.signal.aborted) {
-        const subscription = await client.tables.subscribe("table", {
+        const subscription = await client.streams.table("table").subscribe({
           credit: sim.random.int(1, 5),
           signal: stop.signal,
           ...(from !== undefined && { from }),
