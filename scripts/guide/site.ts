@@ -7,7 +7,9 @@ import { type Document, escapeHtml, readDocument, renderMarkdown, targetOf } fro
 /** One page of the guide: a Markdown file of the repository and its address. */
 export type Page = { path: string; url: string; source: string; document: Document };
 /** Pages in reading order, as the index names them, and how the index groups them; `lost` are pages of docs/ it does not lead to. */
-export type Site = { root: string; pages: Page[]; groups: { title: string; pages: Page[] }[]; lost: string[] };
+export type Site = { root: string; pages: Page[]; groups: Group[]; lost: string[] };
+/** What the index calls each page. */
+type Group = { title: string; entries: { page: Page; label: string }[] };
 
 const INDEX = "docs/README.md";
 
@@ -33,14 +35,17 @@ export function readSite(root: string): Site {
   return { root, pages: [...pages.values()], groups: groupsOf(root, index, pages), lost };
 }
 
-/** Under each heading of the index, the pages it links to. */
-function groupsOf(root: string, index: Page, pages: ReadonlyMap<string, Page>): Site["groups"] {
+/** Under each heading of the index, the pages it links to, by the words of the link. */
+function groupsOf(root: string, index: Page, pages: ReadonlyMap<string, Page>): Group[] {
   const sections = index.source.split(/^## /m).slice(1);
   return sections.map((section) => {
-    const title = section.split("\n", 1)[0] as string;
-    const document = readDocument(INDEX, section);
-    const paths = linkedPages(root, { ...index, document });
-    return { title, pages: paths.flatMap((path) => pages.get(path) ?? []) };
+    const entries = new Map<string, Group["entries"][number]>();
+    for (const { to, text } of readDocument(INDEX, section).links) {
+      const target = targetOf(INDEX, to);
+      const page = target === null ? undefined : pages.get(fileOf(root, target.path));
+      if (page !== undefined && !entries.has(page.path)) entries.set(page.path, { page, label: text });
+    }
+    return { title: section.split("\n", 1)[0] as string, entries: [...entries.values()] };
   });
 }
 
@@ -101,20 +106,21 @@ ${site.groups.map((group) => section(site, page, group)).join("\n")}
 `;
 }
 
-function section(site: Site, page: Page, { title, pages }: Site["groups"][number]): string {
-  const items = pages.flatMap((each) => [each, ...insideOf(site, page, each)]);
-  return `<h2>${escapeHtml(title)}</h2>\n<ul>${items.map((each) => item(page, each)).join("")}</ul>`;
+function section(site: Site, page: Page, { title, entries }: Group): string {
+  const items = entries.map(({ page: each, label }) => item(page, each, label) + inside(site, page, each));
+  return `<h2>${escapeHtml(title)}</h2>\n<ul>${items.join("")}</ul>`;
 }
 
-/** The pages of an index below the first: shown while one is among them. */
-function insideOf(site: Site, page: Page, index: Page): Page[] {
-  if (posix.basename(index.path) !== "README.md" || !page.path.startsWith(`${posix.dirname(index.path)}/`)) return [];
-  return linkedPages(site.root, index).flatMap((path) => site.pages.filter((each) => each.path === path));
+/** The pages that an index leads to: shown while one of them is. */
+function inside(site: Site, page: Page, index: Page): string {
+  if (posix.basename(index.path) !== "README.md" || !page.path.startsWith(`${posix.dirname(index.path)}/`)) return "";
+  const pages = linkedPages(site.root, index).flatMap((path) => site.pages.filter((each) => each.path === path));
+  return `<li><ul class="inside">${pages.map((each) => item(page, each, each.document.title)).join("")}</ul></li>`;
 }
 
-function item(page: Page, { path, url, document }: Page): string {
+function item(page: Page, { path, url }: Page, label: string): string {
   const here = path === page.path ? ' aria-current="page"' : "";
-  return `<li><a href="${url}"${here}>${escapeHtml(document.title)}</a></li>`;
+  return `<li><a href="${url}"${here}>${escapeHtml(label)}</a></li>`;
 }
 
 function contents({ headings }: Document): string {
