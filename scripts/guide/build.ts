@@ -21,17 +21,16 @@ export async function buildGuide(assets: string): Promise<void> {
   const site = readSite(ROOT);
   const files = new Map(site.pages.map((page) => [assetOf(page), renderPage(site, page)]));
   for (const name of FILES) files.set(`${GUIDE}/${name}`, readFileSync(new URL(name, import.meta.url), "utf8"));
-  for (const [name, contents] of files) write(join(assets, name), contents);
-  for (const path of listFiles(join(assets, GUIDE))) if (!files.has(relative(assets, path))) rmSync(path);
+  for (const [name, contents] of files) write(join(assets, name), contents, `${assets}.guide-${process.pid}`);
+  for (const path of listFiles(join(assets, GUIDE))) if (!files.has(relative(assets, path))) rmSync(path, { force: true });
   writeFileSync(stampFile, stamp);
 }
 
-/** By a rename: a server that is running never finds half a page. */
-function write(path: string, contents: string): void {
+/** By a rename, from beside the assets: neither a running server nor a parallel build finds half a page. */
+function write(path: string, contents: string, draft: string): void {
   mkdirSync(dirname(path), { recursive: true });
-  const half = `${path}.${process.pid}`;
-  writeFileSync(half, contents);
-  renameSync(half, path);
+  writeFileSync(draft, contents);
+  renameSync(draft, path);
 }
 
 function stampOf(): string {
