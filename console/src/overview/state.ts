@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
-import { errorOf } from "../../../core/wire/errors.ts";
 import type { Paged, RoomListed, RoomStatus, Topic, TopicStatus, Topology, TopologyStatus, Usage } from "../platform/answers.ts";
 import { sum } from "../platform/answers.ts";
 import type { Api } from "../platform/api.ts";
 import { type Polled, usePolled } from "../platform/polled.ts";
+import { there } from "../platform/there.ts";
 import { useRates } from "./rates.ts";
 
 /** While records arrive, and while none do: a page left open should cost little. */
@@ -76,27 +76,12 @@ async function topologiesOf(api: Api, signal: AbortSignal): Promise<TopologyStat
 
 async function topicsOf(api: Api, signal: AbortSignal): Promise<TopicList> {
   const { topics, next } = await api.get<Paged<"topics", Topic>>(`/v1/topics?limit=${SHOWN}`, signal);
-  const found = await Promise.all(
-    topics.map(({ name }) => there(api.get<TopicStatus>(`/v1/topics/${encodeURIComponent(name)}`, signal), signal)),
-  );
+  const found = await Promise.all(topics.map(({ name }) => there(api.get<TopicStatus>(`/v1/topics/${encodeURIComponent(name)}`, signal))));
   return { topics: found.filter((topic) => topic !== null), more: next !== null };
 }
 
 async function roomsOf(api: Api, signal: AbortSignal): Promise<RoomList> {
   const { rooms, next } = await api.get<Paged<"rooms", RoomListed>>(`/v1/rooms?limit=${SHOWN}`, signal);
-  const status = await Promise.all(
-    rooms.map(({ name }) => there(api.get<RoomStatus>(`/v1/rooms/${encodeURIComponent(name)}`, signal), signal)),
-  );
+  const status = await Promise.all(rooms.map(({ name }) => there(api.get<RoomStatus>(`/v1/rooms/${encodeURIComponent(name)}`, signal))));
   return { rooms: rooms.map((room, at) => ({ ...room, status: status[at]! })), more: next !== null };
-}
-
-/** Null for what was deleted since it was listed. */
-async function there<T>(answer: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  try {
-    return await answer;
-  } catch (thrown) {
-    signal.throwIfAborted();
-    if (errorOf(thrown).code === "topic_not_found" || errorOf(thrown).code === "room_not_found") return null;
-    throw thrown;
-  }
 }

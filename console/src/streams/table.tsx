@@ -1,0 +1,153 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { PageProps } from "../page.ts";
+import type { TablePage, TableRow } from "../platform/answers.ts";
+import { hrefOf } from "../router.ts";
+import { Field } from "../ui/field.tsx";
+import { oneDigit, plural, whole } from "../ui/format.ts";
+import { PageTitle } from "../ui/page-title.tsx";
+import { Panel } from "../ui/panel.tsx";
+import { ScrollX } from "../ui/scroll.tsx";
+import { useAction } from "../ui/use-action.ts";
+
+const LIMIT = 50;
+const FIELDS = ["key", "keyFrom", "keyTo", "from", "to", "final"] as const;
+type Query = Partial<Record<(typeof FIELDS)[number], string>>;
+type Found = { query: Query; rows: TableRow[]; cursor: string | null };
+
+/** One table, asked by key, range of keys, time and whether windows are final. */
+export function TableView({ api, name }: PageProps & { name: string }) {
+  const [found, setFound] = useState<Found | null>(null);
+  const latest = useRef(0);
+  const { busy, problem, run } = useAction();
+
+  const ask = (query: Query, before: Found | null) =>
+    run(async () => {
+      const turn = ++latest.current;
+      const parameters = new URLSearchParams({ ...query, limit: String(LIMIT), ...(before?.cursor && { cursor: before.cursor }) });
+      const page = await api.get<TablePage>(`/v1/tables/${encodeURIComponent(name)}?${parameters}`);
+      if (turn !== latest.current) return;
+      setFound({ query, rows: [...(before?.rows ?? []), ...page.rows], cursor: page.cursor });
+    });
+  useEffect(() => void ask({}, null), [name]);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    const given = FIELDS.map((field) => [field, String(form.get(field) ?? "").trim()] as const).filter(([, text]) => text !== "");
+    void ask(Object.fromEntries(given), null);
+  };
+  const text = (label: string, field: (typeof FIELDS)[number], hint?: string, placeholder?: string) => (
+    <Field label={label} {...(hint !== undefined && { hint })}>
+      {(id) => <input id={id} class="input" name={field} placeholder={placeholder} autocomplete="off" spellcheck={false} />}
+    </Field>
+  );
+
+  return (
+    <div class="page">
+      <PageTitle title={name} up={{ href: hrefOf("streams"), title: "Streams" }}>
+        <p class="muted">Table, in the order of its windows</p>
+      </PageTitle>
+      <Panel title="Ask">
+        <form class="form" onSubmit={submit} noValidate>
+          <div class="fields">
+            {text("Key", "key")}
+            {text("Keys from", "keyFrom", "inclusive")}
+            {text("Keys to", "keyTo", "exclusive")}
+            {text("Windows from", "from", "time", "2001-01-01T06:00:00Z")}
+            {text("Windows to", "to", "time", "2001-01-02T00:00:00Z")}
+            <Field label="Windows">
+              {(id) => (
+                <select id={id} class="input" name="final">
+                  <option value="">final and open</option>
+                  <option value="true">final</option>
+                  <option value="false">open</option>
+                </select>
+              )}
+            </Field>
+            <button type="submit" class="button button-main" disabled={busy}>
+              Ask
+            </button>
+          </div>
+          {problem !== null && (
+            <p class="problem" role="alert">
+              {problem}
+            </p>
+          )}
+        </form>
+      </Panel>
+      <Panel
+        title="Rows"
+        aside={
+          found !== null && (
+            <span
+              class="panel-note"
+              role="status"
+            >{`${plural(found.rows.length, "row")}${found.cursor === null ? "" : ", and there are more"}`}</span>
+          )
+        }
+      >
+        {found === null ? (
+          problem === null && <p class="empty-note">Loading …</p>
+        ) : found.rows.length === 0 ? (
+          <p class="empty-note">No row answers that.</p>
+        ) : (
+          <Rows rows={found.rows} />
+        )}
+        {found !== null && found.cursor !== null && (
+          <p class="actions actions-below">
+            <button type="button" class="button button-small" disabled={busy} onClick={() => ask(found.query, found)}>
+              {busy ? "One moment …" : `${LIMIT} more`}
+            </button>
+          </p>
+        )}
+      </Panel>
+    </div>
+  );
+}
+
+function Rows({ rows }: { rows: readonly TableRow[] }) {
+  const fields = [...new Set(rows.flatMap(({ value }) => Object.keys(value)))];
+  const isNumber = (field: string) => rows.every(({ value }) => value[field] == null || typeof value[field] === "number");
+  return (
+    <ScrollX label="Rows of the table">
+      <table class="rows" data-testid="table-rows">
+        <thead>
+          <tr>
+            <th scope="col">Window (UTC)</th>
+            <th scope="col">Key</th>
+            {fields.map((field) => (
+              <th key={field} scope="col" class={isNumber(field) ? "num" : ""}>
+                {field}
+              </th>
+            ))}
+            <th scope="col">State</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ key, window, value, final }) => (
+            <tr key={`${window.start}/${key}`}>
+              <td class="muted">{`${stamp(window.start)} – ${stamp(window.end).slice(11)}`}</td>
+              <th scope="row">{key}</th>
+              {fields.map((field) => (
+                <td key={field} class={isNumber(field) ? "num" : "wrap record"}>
+                  {said(value[field])}
+                </td>
+              ))}
+              <td class={final ? "" : "busy"}>{final ? "final" : "open"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </ScrollX>
+  );
+}
+
+function said(value: unknown): string {
+  if (value == null) return "–";
+  if (typeof value === "number") return Number.isInteger(value) ? whole(value) : Math.abs(value) < 1 ? value.toFixed(3) : oneDigit(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** "2001-01-01 14:00". */
+function stamp(time: number): string {
+  return new Date(time).toISOString().slice(0, 16).replace("T", " ");
+}
