@@ -75,20 +75,20 @@ export class Http {
     return typeof this.#source === "function";
   }
 
-  /** The token in use, or null where the client acts as anonymous. */
+  /** The token in use, or null where the client acts as anonymous. Throws what the source does, or `unavailable`. */
   async token(): Promise<string | null> {
     if (this.#source === undefined) return null;
     const source = this.#source;
-    this.#token ??= Promise.resolve(typeof source === "string" ? source : source());
+    this.#token ??= typeof source === "string" ? Promise.resolve(source) : (async () => source())();
     const made = this.#token;
     try {
       const token = await made;
       if (this.#token === made) this.#current = token;
       return token;
-    } catch (error) {
-      // A source that failed is asked again next time.
+    } catch (cause) {
+      // A source that failed is asked again next time: it may have been out of reach.
       if (this.#token === made) this.#token = null;
-      throw error;
+      throw cause instanceof SkerryError ? cause : new SkerryError("unavailable", `No token: ${(cause as Error).message}.`, { cause });
     }
   }
 

@@ -63,6 +63,11 @@ export class Link {
     return this.#socket?.readyState === 1;
   }
 
+  /** The token of the connection. */
+  get token(): string | null {
+    return this.#token;
+  }
+
   /** Bytes that wait to be sent, as far as the socket tells. */
   get buffered(): number {
     return this.#socket?.bufferedAmount ?? 0;
@@ -139,10 +144,7 @@ export class Link {
   async #open(): Promise<void> {
     // A browser hides why an upgrade was refused, so the same question is asked by HTTP.
     if (this.#attempt > 0 && !this.#heard) await this.#options.probe();
-    const token = await this.#http.token().catch((cause) => {
-      // Whoever makes tokens may be out of reach as well.
-      throw cause instanceof SkerryError ? cause : new SkerryError("unavailable", `No token: ${(cause as Error).message}.`, { cause });
-    });
+    const token = await this.#http.token();
     const url = this.#http.socketUrl(this.#options.path(), token);
     if (this.#ended) return;
     this.#heard = false;

@@ -67,3 +67,14 @@ export function pause(runtime: Runtime, ms: number, signal?: AbortSignal): Promi
     signal?.addEventListener("abort", abort, { once: true });
   });
 }
+
+/** Settles as `promise` does, or rejects with the signal's reason as soon as that is aborted. */
+export function until<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}

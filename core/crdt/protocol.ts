@@ -20,25 +20,25 @@ export type PresenceState = { client: number; clock: number; json: string };
 
 export const EXTENSION_VERSION = 1;
 
-const SYNC = 0;
-const AWARENESS = 1;
-const AUTH = 2;
-const QUERY_AWARENESS = 3;
+export const SYNC = 0;
+export const AWARENESS = 1;
+export const AUTH = 2;
+export const QUERY_AWARENESS = 3;
 /** Far from what y-protocols uses or its users tend to add. */
-const EXTENSION = 120;
+export const EXTENSION = 120;
 
-const STEP_1 = 0;
-const STEP_2 = 1;
-const UPDATE = 2;
-const PERMISSION_DENIED = 0;
+export const STEP_1 = 0;
+export const STEP_2 = 1;
+export const UPDATE = 2;
+export const PERMISSION_DENIED = 0;
 
-const HELLO = 0;
-const PERSISTED = 1;
-const REFRESHED = 2;
-const REFUSED = 3;
-const PING = 4;
-const REFRESH = 16;
-const PONG = 17;
+export const HELLO = 0;
+export const PERSISTED = 1;
+export const REFRESHED = 2;
+export const REFUSED = 3;
+export const PING = 4;
+export const REFRESH = 16;
+export const PONG = 17;
 
 /** Presence is small and short-lived; a larger state is a mistake or an attack. */
 export const MAX_PRESENCE_STATE_BYTES = 32_768;
