@@ -34,6 +34,8 @@ export class TaskEngine {
   #loading: Promise<TaskMachine> | null = null;
   #queue: Promise<unknown> = Promise.resolve();
   #since = { records: 0, entries: 0 };
+  /** Outputs in the stored checkpoint. */
+  #carried = 0;
   /** Unix ms of the last input; of the load, after a wake: a task that slept through nothing must not close windows early. */
   lastInput: number;
   /** Called after every applied entry with the rows that changed, by table, and the revision it made. */
@@ -136,6 +138,11 @@ export class TaskEngine {
     return this.#since;
   }
 
+  /** Whether a checkpoint would spare the next wake something: entries to replay, or outputs to send that have arrived. */
+  get unsettled(): boolean {
+    return this.#since.entries > 0 || this.#carried > (this.#machine?.outbox.length ?? 0);
+  }
+
   get base(): number {
     return this.#journal.base;
   }
@@ -152,6 +159,7 @@ export class TaskEngine {
     const stored = this.#journal.latestCheckpoint();
     const checkpoint = stored === null ? undefined : { revision: stored.position, meta: JSON.parse(text.decode(stored.bytes)) as TaskMeta };
     const machine = new TaskMachine(this.#topology, rowPages(this.#storage), checkpoint);
+    this.#carried = machine.outbox.length;
     const source = new ReplaySource(this.#ports.readLog);
     for (const { bytes } of this.#journal.replay(machine.revision)) {
       const entry = JSON.parse(text.decode(bytes)) as TaskEntry;
@@ -244,7 +252,7 @@ export class TaskEngine {
   }
 
   #checkpoint(machine: TaskMachine): void {
-    if (this.#since.entries === 0) return;
+    if (!this.unsettled) return;
     const pending = machine.pending().map(({ id }) => id);
     if (pending.length > 0) this.#commit(machine, { k: "emit", emit: this.#emitted(pending) }, null);
     try {
@@ -259,6 +267,7 @@ export class TaskEngine {
       throw error;
     }
     this.#since = { records: 0, entries: 0 };
+    this.#carried = machine.outbox.length;
     this.relax();
   }
 }

@@ -139,6 +139,20 @@ describe("operators behind a table", () => {
     expect(machine.outbox[0]).toMatchObject({ values: [{ n: 1, all: { seen: [1] } }] });
   });
 
+  it("[ST34] outputs that arrived after a checkpoint are taken out of it, so that a wake does not send them for ever", async () => {
+    const storage = new MemoryJournalStorage();
+    const engine = new TaskEngine(storage, fragile, 0, ports);
+    await engine.ingest(await range(0, [["good", 1]]), 1);
+    await engine.checkpoint();
+    const machine = await engine.ready();
+    expect(engine.unsettled).toBe(false);
+    for (const output of [...machine.outbox]) machine.delivered(output);
+    expect(engine.unsettled).toBe(true);
+    await engine.checkpoint();
+    expect(engine.unsettled).toBe(false);
+    expect((await new TaskEngine(storage, fragile, 0, ports).ready()).outbox).toEqual([]);
+  });
+
   it("[ST32] counts what a receiver can never take with the delivery of the rest: once, also across a crash", async () => {
     const storage = new MemoryJournalStorage();
     let engine = new TaskEngine(storage, fragile, 0, ports);

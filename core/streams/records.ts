@@ -13,13 +13,13 @@ export const MAX_BATCH_BYTES = 1_400_000;
 export type SubBatch = { count: number; maxTime: number; batch: string };
 
 /**
- * Reads the body of an append to a JSON topic: an array is flattened by one level, anything else is one record
+ * Reads the body of an append to a JSON topic, UTF-8 (a byte order mark is skipped): an array is flattened by one level, anything else is one record
  * (Durable Streams, JSON mode). Throws `bad_json`, `bad_record` (naming the index) or `too_large`.
  */
-export function parseBody(body: string): unknown[] {
+export function parseBody(body: string | ArrayBuffer): unknown[] {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(body);
+    parsed = JSON.parse(typeof body === "string" ? body : strict.decode(body));
   } catch (cause) {
     throw new SkerryError("bad_json", `The body is not valid JSON: ${(cause as Error).message}.`, { cause });
   }
@@ -67,7 +67,23 @@ export function partitionRecords(values: unknown[], topic: TopicMeta, now: numbe
   const place = placer(topic, now, fallback);
   const parts = emptyParts(topic);
   for (let index = 0; index < values.length; index++) add(parts, place(values[index], index), values[index]);
-  return parts.map(toShare);
+  const shares = parts.map(toShare);
+  // Only a batch with a null in it can hold one that stands for a number JSON.parse made infinite.
+  if (shares.some(({ batch }) => batch.includes("null", batch.indexOf('],"v":[')))) refuseInfinite(values);
+  return shares;
+}
+
+/** A number beyond 1.8e308 would be stored as null: not what was sent. */
+function refuseInfinite(values: unknown[]): void {
+  for (let index = 0; index < values.length; index++) {
+    // A list of its own: records may be nested deeper than calls can be.
+    const inside: unknown[] = [values[index]];
+    for (let value = inside.pop(); value !== undefined; value = inside.pop()) {
+      if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)
+        throw new SkerryError("bad_record", `Record ${index} has a number beyond 1.8e308; send it as a text.`, { extra: { index } });
+      if (typeof value === "object" && value !== null) for (const each of Object.values(value)) inside.push(each);
+    }
+  }
 }
 
 /** What {@link appendsOf} could not place, with the reason. */
@@ -138,7 +154,12 @@ function add(parts: Part[], { home, key, time }: Placed, value: unknown): void {
 }
 
 function toShare({ k, t, v, maxTime }: Part, home: number): SubBatch {
-  const batch = encodeBatch({ k, t, v });
+  let batch: string;
+  try {
+    batch = encodeBatch({ k, t, v });
+  } catch (cause) {
+    throw new SkerryError("bad_record", "A record is nested more deeply than can be stored.", { cause });
+  }
   checkSize(batch, home);
   return { count: t.length, maxTime, batch };
 }
@@ -151,14 +172,18 @@ function checkSize(batch: string, home: number): void {
 }
 
 const utf8 = new TextEncoder();
+/** Broken bytes are refused: replaced, they would be other data than what was sent. */
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
 
 function keyText(found: unknown, path: string, index: number): string {
   if (typeof found === "string") {
+    if (!found.isWellFormed())
+      throw new SkerryError("bad_record", `The key of record ${index} has half of a surrogate pair.`, { extra: { index } });
     // UTF-16 length times three bounds the UTF-8 length.
     if (found.length * 3 <= MAX_KEY_BYTES || utf8.encode(found).length <= MAX_KEY_BYTES) return found;
     throw new SkerryError("bad_record", `The key of record ${index} is longer than ${MAX_KEY_BYTES} bytes.`, { extra: { index } });
   }
-  if (typeof found === "number" || typeof found === "boolean") return String(found);
+  if (Number.isFinite(found) || typeof found === "boolean") return String(found);
   throw new SkerryError(
     "bad_record",
     `Record ${index} has no key: the topic reads it at "${path}" and needs a string, number or boolean there.`,
@@ -186,14 +211,20 @@ function eventTime(found: unknown, path: string, index: number): number {
   return time;
 }
 
-/** RFC 3339 to Unix ms, by the proleptic Gregorian calendar (days-from-civil; core has no `Date`). */
+function daysOf(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+}
+
+/** RFC 3339 to Unix ms, by the proleptic Gregorian calendar (days-from-civil; core has no `Date`). NaN for a day or time that is not. */
 export function parseRfc3339(text: string): number {
   const year = Number(text.slice(0, 4));
   const month = Number(text.slice(5, 7));
   const day = Number(text.slice(8, 10));
   const [hour, minute, second] = [Number(text.slice(11, 13)), Number(text.slice(14, 16)), Number(text.slice(17, 19))];
-  if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) return Number.NaN;
   const zone = /([Zz]|[+-]\d{2}:\d{2})$/.exec(text)?.[0] as string;
+  if (month < 1 || month > 12 || day < 1 || day > daysOf(year, month) || hour > 23 || minute > 59 || second > 60) return Number.NaN;
+  if (zone.length > 1 && (Number(zone.slice(1, 3)) > 23 || Number(zone.slice(4)) > 59)) return Number.NaN;
   const fraction = /\.(\d+)/.exec(text)?.[1] ?? "0";
   const shift = zone.length === 1 ? 0 : Number(`${zone[0]}1`) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6)));
   const y = month <= 2 ? year - 1 : year;

@@ -80,6 +80,22 @@ describe("records", () => {
     );
   });
 
+  it("[ST3] takes nulls, deep nesting and the largest numbers as they are", () => {
+    const nested = (depth: number) => JSON.parse(`${"[".repeat(depth)}null${"]".repeat(depth)}`);
+    const deep = nested(1000);
+    const value = { ...record("k", 1), none: null, big: Number.MAX_VALUE, deep };
+    const [share] = partitionRecords([value], { ...topic, partitions: 1 }, 1000, 0);
+    expect(share?.batch).toContain(`"none":null,"big":${Number.MAX_VALUE},"deep":[[[[`);
+    // How deep JSON.stringify goes is the runtime's; beyond that it is the record's fault, not ours.
+    expect(() => partitionRecords([{ ...value, deep: nested(500_000) }], { ...topic, partitions: 1 }, 1000, 0)).toThrow(/nested|larger/);
+  });
+
+  it("[ST3] refuses bytes that are not UTF-8, and skips a byte order mark", () => {
+    const body = (...bytes: number[]) => new Uint8Array(bytes).buffer;
+    expect(() => parseBody(body(0x22, 0xff, 0x22))).toThrow(/not valid JSON/);
+    expect(parseBody(body(0xef, 0xbb, 0xbf, 0x31))).toEqual([1]);
+  });
+
   it.each([
     [record(null, 1), /no key.*"\/a~1b\/0"/],
     [record({}, 1), /no key/],
@@ -90,6 +106,13 @@ describe("records", () => {
     [record("k", null), /no event time/],
     ["text", /no event time|no key/],
     [record("k", "2001-13-01T00:00:00Z"), /no event time/],
+    [record("k", "2001-02-29T00:00:00Z"), /no event time/],
+    [record("k", "1900-02-29T00:00:00Z"), /no event time/],
+    [record("k", "2001-04-31T00:00:00Z"), /no event time/],
+    [record("k", "2001-04-30T00:00:00+24:00"), /no event time/],
+    [record("\ud83d", 1), /surrogate/],
+    [record(Number.POSITIVE_INFINITY, 1), /no key/],
+    [{ ...record("k", 1), x: [{ y: Number.NEGATIVE_INFINITY }] }, /beyond 1.8e308/],
   ])("[ST3] refuses %j", (value, message) => {
     expect(() => partitionRecords([value], topic, 1000, 0)).toThrow(message);
   });

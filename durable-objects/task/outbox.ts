@@ -99,8 +99,15 @@ export class Outbox {
   }
 
   async #append(sink: TopicSink, values: unknown[], seq: number): Promise<string[]> {
-    const topic = await this.#topic(sink);
-    const { appends, refused } = appendsOf(values, topic, Date.now(), seq);
+    const known = this.#topics.get(sink.to.topic);
+    let topic = known ?? (await this.#lookUp(sink));
+    let cut = appendsOf(values, topic, Date.now(), seq);
+    if (cut.refused.length > 0 && known !== undefined) {
+      // Refused for good, so not by what the topic was before somebody made it anew.
+      topic = await this.#lookUp(sink);
+      cut = appendsOf(values, topic, Date.now(), seq);
+    }
+    const { appends, refused } = cut;
     for (const [part, shares] of appends.entries()) {
       if (shares.every(({ count }) => count === 0)) continue;
       // Each part is a producer of its own: their numbers may skip, never repeat.
@@ -125,10 +132,8 @@ export class Outbox {
     }
   }
 
-  async #topic(sink: TopicSink): Promise<TopicMeta> {
+  async #lookUp(sink: TopicSink): Promise<TopicMeta> {
     const { topic, partitions, key, timestamp } = sink.to;
-    const known = this.#topics.get(topic);
-    if (known !== undefined) return known;
     const shard = this.#env.DIRECTORY.getByName(objectName(this.#me.scope, "platform", "directory", directoryShard(topic)));
     let meta = ((await shard.getTopic(topic)) as Answer<TopicMeta | null>).value;
     if (meta === null) {

@@ -224,7 +224,7 @@ export class Task extends DurableObject<Env> {
       );
     }
     const open = topology.closeOnIdle !== null && machine.closingTime() !== null;
-    if ((pending.length > 0 || machine.outbox.length > 0 || open || engine.replayCost.entries > 0) && this.#alarms.at("busy") === null) {
+    if ((pending.length > 0 || machine.outbox.length > 0 || open || engine.unsettled) && this.#alarms.at("busy") === null) {
       this.#alarms.schedule("busy", Date.now() + BUSY_MS);
     }
   }
@@ -241,7 +241,7 @@ export class Task extends DurableObject<Env> {
     if (idle >= BUSY_MS) await engine.checkpoint();
     await this.#bill();
     const open = topology.closeOnIdle !== null && machine.closingTime() !== null;
-    const working = machine.pending().length > 0 || open || engine.replayCost.entries > 0;
+    const working = machine.pending().length > 0 || open || engine.unsettled;
     this.#patience = drained || working ? BUSY_MS : Math.min(BUSY_MAX, this.#patience * 2);
     if (!drained || working) this.#alarms.schedule("busy", Date.now() + this.#patience);
   }

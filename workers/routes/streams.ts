@@ -127,7 +127,7 @@ async function appendTo(c: Context<AppEnv>, name: string, partition: number | nu
   authorize(c, "streams", name, "write");
   const producer = producerOf(c);
   const contentType = (c.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
-  const values = parseBody(await c.req.text());
+  const values = parseBody(await c.req.arrayBuffer());
   const attempt = async (topic: TopicMeta) => {
     if (contentType !== topic.contentType)
       throw new SkerryError("conflict", `The topic "${name}" takes ${topic.contentType}, not "${contentType}".`);
