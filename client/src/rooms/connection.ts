@@ -10,8 +10,9 @@ import { expiryOf } from "../token-expiry.ts";
 import { Durability } from "./durability.ts";
 import * as frames from "./frames.ts";
 import { Presence } from "./presence.ts";
-import type { Room, RoomOptions, RoomState, RoomStatus } from "./room.ts";
+import type { Room, RoomOptions } from "./room.ts";
 import { path } from "./rooms.ts";
+import type { RoomState, RoomStatus } from "./status.ts";
 
 /** A wake-up of the room's object, so seldom; who types hears from the room anyway. */
 const SILENCE = 60_000;

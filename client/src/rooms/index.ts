@@ -3,7 +3,8 @@ import { httpOf } from "../internals.ts";
 import { RoomConnection } from "./connection.ts";
 import type { Room, RoomOptions } from "./room.ts";
 
-export type { Room, RoomOptions, RoomState, RoomStatus } from "./room.ts";
+export type { Room, RoomOptions } from "./room.ts";
+export type { RoomState, RoomStatus } from "./status.ts";
 
 /**
  * Joins a room: keeps a Yjs document in step with it and tells what is durable. It needs `yjs` and `y-protocols` beside
