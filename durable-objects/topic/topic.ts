@@ -19,6 +19,10 @@ export type TopicStats = { base: number; head: number; rows: number };
 const RING_FIRST = 3_000;
 const RING_MAX = 60_000;
 const MAX_READ_BYTES = 4_000_000;
+/** Doorbells that wait for a slow queue, with their records: 2 MB. Further appends ring none: a gap is pulled, or the alarm rings. */
+const MAX_QUEUED = 32;
+/** Records that one doorbell without records may announce. */
+const MAX_BARE = 20_000;
 
 type Open = { log: PartitionLog; journal: Journal; producers: SqliteProducers; archive: Archive };
 
@@ -152,10 +156,11 @@ export class Topic extends DurableObject<Env> {
     const [, topic, generation, partition] = me.parts as [string, string, string, string];
     if (consumersOf(topic).length === 0) return;
     const last = this.#rings.at(-1);
-    const inline = batch.batch.length <= MAX_INLINE_BYTES && utf8Fits(batch.batch) ? batch.batch : null;
-    // Bells without records say nothing that the last of them does not say.
-    if (inline === null && last !== undefined && last.batch === null) last.to = next;
-    else {
+    const room = this.#rings.length < MAX_QUEUED;
+    const inline = room && batch.batch.length <= MAX_INLINE_BYTES && utf8Fits(batch.batch) ? batch.batch : null;
+    // Bells without records say nothing that the last of them does not say; but one is answered in one piece.
+    if (inline === null && last !== undefined && last.batch === null && next - last.from <= MAX_BARE) last.to = next;
+    else if (room) {
       const ring: Ring = {
         v: 1,
         ...me.scope,

@@ -1,8 +1,17 @@
-import { evictAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import {
+  createExecutionContext,
+  createMessageBatch,
+  evictAllDurableObjects,
+  getQueueResult,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { partitionOf } from "../../core/streams/partition.ts";
-import type { TablePage } from "../../durable-objects/task/task.ts";
+import type { Answer } from "../../core/wire/answer.ts";
+import type { TablePage, TaskStats } from "../../durable-objects/task/task.ts";
+import { consumeRings } from "../../workers/consumers/ring.ts";
 
 const admin = { authorization: `Bearer ${env.SKERRY_ADMIN_KEY}`, "content-type": "application/json" };
 const call = (path: string, init: RequestInit = {}) =>
@@ -53,7 +62,7 @@ describe("a source topic that is deleted", () => {
     expect(await runDurableObjectAlarm(taskOf("DEL"))).toBe(true);
     expect(await createFlights()).toBe(generation + 1);
     expect(await appendAndRead([flight("DEL", 3, 7)])).toMatchObject([{ value: { count: 3 } }]);
-    const { poisoned, applied } = (await taskOf("DEL").stats()).value;
+    const { poisoned, applied } = ((await taskOf("DEL").stats()) as Answer<TaskStats>).value;
     expect([poisoned.count, applied.flights]).toEqual([0, { generation: generation + 1, offset: 1 }]);
   });
 
@@ -76,6 +85,24 @@ describe("a source topic that is deleted", () => {
       }));
       expect(left).toEqual({ tables: [], alarm: null });
     }
+  });
+
+  it("[ST35] a doorbell of a deleted topic is answered, with records or without", async () => {
+    const generation = await createFlights();
+    const before = await appendAndRead([flight("BEL", 1, 5)]);
+    expect((await call("/v1/topics/flights", { method: "DELETE" })).status).toBe(204);
+    const ring = { v: 1, project: "main", jurisdiction: "global", topic: "flights", generation, partition: partitionOf("BEL", 4) };
+    const record = flight("BEL", 2, 6);
+    const batch = JSON.stringify({ k: ["BEL"], t: [record.date], v: [record] });
+    const bells = [
+      { ...ring, from: 1, to: 2, batch, traceparent: null },
+      { ...ring, from: 2, to: 3, batch: null, traceparent: null },
+    ];
+    const messages = bells.map((body, id) => ({ id: String(id), timestamp: new Date(), attempts: 1, body }));
+    const queued = createMessageBatch("skerry-ring", messages);
+    await consumeRings(queued, env);
+    expect(await getQueueResult(queued, createExecutionContext())).toMatchObject({ explicitAcks: ["0", "1"], retryMessages: [] });
+    expect(await rowsOf("BEL", null)).toEqual(before);
   });
 
   it("[ST35] two deletions and an append at once: one state, no error of ours", async () => {

@@ -1,6 +1,7 @@
 import type { ModelsService } from "../../core/inference/port.ts";
 import { decodeBatch, type RecordBatch } from "../../core/streams/batch.ts";
 import { recordsFrom } from "../../core/streams/log.ts";
+import { isErased } from "../../core/streams/replay.ts";
 import { checkRing, type Ring } from "../../core/streams/ring.ts";
 import { mapRange, type ScoreModel } from "../../core/streams/stateless.ts";
 import type { Topology } from "../../core/streams/topology.ts";
@@ -71,6 +72,11 @@ async function consumePartition(ranges: Range[], env: Env): Promise<void> {
       );
       for (const message of range.messages) message.ack();
     } catch (thrown) {
+      if (isErased(thrown)) {
+        // The topic was deleted since it rang: there is nothing left to take.
+        for (const message of range.messages) message.ack();
+        continue;
+      }
       const error = errorOf(thrown);
       const delaySeconds = Math.min(60, error.retryAfter ?? 1);
       const trace = traceId(continueTrace(ring.traceparent));
