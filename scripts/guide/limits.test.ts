@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ERRORS } from "../../core/wire/errors.ts";
-import { SAMPLE } from "../../workers/middleware/limits.ts";
+import { SAMPLE } from "../../core/wire/limits.ts";
 import { ROOT } from "../lib/paths.ts";
 import { readDocument } from "./markdown.ts";
 

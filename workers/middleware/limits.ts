@@ -1,11 +1,8 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { SkerryError } from "../../core/wire/errors.ts";
+import { MAX_BODY_BYTES, SAMPLE } from "../../core/wire/limits.ts";
 import type { AppEnv } from "../env.ts";
 
-/** Bytes of a request body, unless a route sets its own limit below this. */
-export const MAX_BODY_BYTES = 8 * 1024 * 1024;
-/** One request in so many is counted. */
-export const SAMPLE = 10;
 const REFUSED_MS = 10_000;
 const MAX_REFUSED = 4_096;
 /** Keys that the limiter refused lately, until when (Unix ms), in this isolate. */
