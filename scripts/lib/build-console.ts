@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync 
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { buildGuide, GUIDE } from "../guide/build.ts";
+import { buildDemoAssets } from "./demo-asset.ts";
 import { DIST, fileHash, ROOT, sha256 } from "./paths.ts";
 import { Refusal } from "./refusal.ts";
 import { listFiles } from "./tree.ts";
@@ -9,8 +10,11 @@ import { listFiles } from "./tree.ts";
 /** What the reference page at /docs loads; served by ourselves, so that it works without the internet. */
 const REFERENCE = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
 
-/** What the console is made of: its own sources, and what it imports of ours. */
-const SOURCES = ["console", "client", "core/wire", "core/causality", "package-lock.json"];
+/** What the console is made of: its own sources, what it imports of ours, and what makes the data of its demo. */
+const SOURCES = [
+  ...["console", "client", "core/wire", "core/causality", "core/streams/partition.ts", "package-lock.json"],
+  ...["scripts/demo/data.ts", "scripts/lib/demo-asset.ts", "scripts/lib/us-map.ts"],
+];
 
 /** Shown while there is no console: a deployment without one still says what it is. */
 const NO_CONSOLE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Skerry</title><h1>Skerry</h1><p>The platform runs. <a href="/docs">Reference</a></p></html>\n`;
@@ -49,6 +53,7 @@ async function buildInto(work: string): Promise<void> {
     mkdirSync(work, { recursive: true });
     writeFileSync(join(work, "index.html"), NO_CONSOLE);
   }
+  await buildDemoAssets(work);
   const reference = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
   mkdirSync(join(work, "docs"), { recursive: true });
   for (const name of REFERENCE) copyFileSync(join(reference, name), join(work, "docs", name));

@@ -6,7 +6,7 @@ export function Empty() {
   return (
     <section class="panel empty" aria-labelledby="empty-title" data-testid="empty">
       <h2 id="empty-title">No flights yet</h2>
-      <p>Send three days of real flights, a little out of order, from another terminal:</p>
+      <p>Run the demo above, or send three days of real flights, a little out of order, from another terminal:</p>
       <Copyable text={command} what="command" />
       <ol>
         <li>
@@ -16,7 +16,7 @@ export function Empty() {
         <li>This page follows the table live; the board below is written by the stream, the note by you.</li>
       </ol>
       <p class="hint">
-        About 100,000 flights at 2,000 a second: it takes a minute. Stop it and start it as you like, it goes on where it stood.
+        About 49,000 flights at 2,000 a second: it takes half a minute. Stop it and start it as you like, it goes on where it stood.
       </p>
     </section>
   );

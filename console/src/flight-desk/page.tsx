@@ -9,8 +9,10 @@ import { Board } from "./board.tsx";
 import { Counters } from "./counters.ts";
 import { DelayChart } from "./delay-chart.tsx";
 import { DelayTable } from "./delays.ts";
+import { Demo } from "./demo.tsx";
 import { Empty } from "./empty.tsx";
 import { Heatmap } from "./heatmap.tsx";
+import { AirportMap } from "./map.tsx";
 import { DEFAULT_CHOSEN } from "./metrics.ts";
 import { Note } from "./note.tsx";
 import { RatePanel } from "./rate-panel.tsx";
@@ -50,16 +52,17 @@ export default function FlightDesk({ api, session }: PageProps) {
     setDesk(opened);
     return () => opened.close();
   }, [api, session]);
-  return desk === null ? null : <Open desk={desk} />;
+  return desk === null ? null : <Open desk={desk} api={api} session={session} />;
 }
 
-function Open({ desk: { counters, table, unusual, room } }: { desk: Desk }) {
+function Open({ desk: { counters, table, unusual, room }, api, session }: PageProps & { desk: Desk }) {
   const total = counters.total.value;
   const empty = total !== null && total.appended === 0;
 
   return (
     <div class={empty ? "desk desk-empty" : "desk"}>
       <Title table={table} />
+      <Demo api={api} session={session} counters={counters} />
       <RatePanel counters={counters} />
       <Tiles counters={counters} table={table} unusual={unusual} />
       {empty && <Empty />}
@@ -93,7 +96,7 @@ function Title({ table }: { table: DelayTable }) {
   );
 }
 
-/** Both charts show the same choice of airports: the busiest, until one is made. */
+/** The map and both charts show the same choice of airports: the busiest, until one is made. */
 function Charts({ table }: { table: DelayTable }) {
   const choice = useSignal<readonly string[] | null>(null);
   const chosen = useComputed(() => choice.value ?? table.busiest.value.slice(0, DEFAULT_CHOSEN).map(({ airport }) => airport));
@@ -109,6 +112,7 @@ function Charts({ table }: { table: DelayTable }) {
   }
   return (
     <>
+      <AirportMap table={table} chosen={chosen} onChoose={onChoose} />
       <DelayChart table={table} chosen={chosen} onChoose={onChoose} />
       <Heatmap table={table} chosen={chosen} onChoose={onChoose} />
     </>
