@@ -20,7 +20,7 @@ export type RequestOptions = CallOptions & {
   /** Sent as JSON. */
   body?: unknown;
   /** Sent as it is, in place of `body`. */
-  raw?: { type: string; data: string | Uint8Array<ArrayBuffer> };
+  raw?: { type: string; data: string | Uint8Array };
   /** Attempts, the first included, in place of the client's own number. */
   attempts?: number;
   /** Called when an attempt failed in a way that does not tell whether the server acted on it, or on all of it. */
@@ -190,7 +190,12 @@ export class Http {
     const cancel = this.runtime.timer(this.#timeout, () => limit.abort(new Error(`no answer within ${this.#timeout} ms`)));
     const signal = options.signal === undefined ? limit.signal : AbortSignal.any([options.signal, limit.signal]);
     try {
-      const response = await this.runtime.fetch(url.href, { method, headers, signal, ...(raw !== undefined && { body: raw.data }) });
+      const response = await this.runtime.fetch(url.href, {
+        method,
+        headers,
+        signal,
+        ...(raw !== undefined && { body: raw.data as BodyInit }),
+      });
       const context = response.headers.get("skerry-context");
       if (context !== null) this.see(context);
       if (response.ok) return { value: await read(response), error: null };

@@ -101,7 +101,7 @@ export class Link {
 
   /** Sends, if there is a connection. */
   send(data: string | Uint8Array): void {
-    if (this.isOpen) this.#socket?.send(data as Uint8Array<ArrayBuffer>);
+    if (this.isOpen) this.#socket?.send(data);
   }
 
   /** The server has greeted: it lets this token in, until `expiresAt` (Unix milliseconds; null: for good). */

@@ -60,8 +60,7 @@ export class Rooms {
    * again does no harm.
    */
   update(room: string, update: Uint8Array, options: CallOptions = {}): Promise<{ changed: boolean }> {
-    const raw = { type: BINARY, data: update as Uint8Array<ArrayBuffer> };
-    return this.#http.json("POST", `${path(room)}/doc`, { raw, signal: options.signal });
+    return this.#http.json("POST", `${path(room)}/doc`, { raw: { type: BINARY, data: update }, signal: options.signal });
   }
 
   /** Deletes the room and everything in it; who is connected is sent away. Needs `admin`. */

@@ -1,4 +1,3 @@
-import type { TableRow as StoredRow } from "../../../core/streams/topology.ts";
 import type { CallOptions, Http } from "../http.ts";
 import { LiveFeed } from "../live.ts";
 
@@ -6,7 +5,14 @@ import { LiveFeed } from "../live.ts";
 export type AnyValue = Record<string, unknown>;
 
 /** One key in one window (Unix milliseconds, end exclusive). `final`: no record can change it any more. */
-export type TableRow<V = AnyValue> = Omit<StoredRow, "value"> & { value: V };
+export type TableRow<V = AnyValue> = {
+  key: string;
+  window: { start: number; end: number };
+  value: V;
+  final: boolean;
+  /** Grows with each change. */
+  revision: number;
+};
 
 /** Times in Unix milliseconds. `from` and `to` bound the windows' starts; key ranges exclude `keyTo`. */
 export type TableQuery = {
