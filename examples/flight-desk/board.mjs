@@ -1,50 +1,43 @@
-// The flight desk's board in a terminal, by the stock y-websocket client. Run it while `npm run demo` runs:
+// The flight desk's board in a terminal. Run it while `npm run demo` runs:
 //
-//   SKERRY_ADMIN_KEY=… node examples/flight-desk/board.mjs [--url http://localhost:8787] [--note "runway 2 closed"] [--once]
+//   npm run example -- flight-desk [--url http://localhost:8787] [--note "runway 2 closed"] [--once]
 import { parseArgs } from "node:util";
-import { WebSocket } from "ws";
-import { WebsocketProvider } from "y-websocket";
-import * as Y from "yjs";
+import { createClient, SkerryError } from "@skerry/client";
+import { connectRoom } from "@skerry/client/rooms";
 
 const { values: options } = parseArgs({
   options: {
-    url: { type: "string", default: "http://localhost:8787" },
+    url: { type: "string", default: process.env.SKERRY_URL ?? "http://localhost:8787" },
     note: { type: "string" },
     once: { type: "boolean", default: false },
   },
 });
 
-// A page would get its token from your own backend, which alone knows the admin key.
-const response = await fetch(`${options.url}/v1/tokens`, {
-  method: "POST",
-  headers: { Authorization: `Bearer ${process.env.SKERRY_ADMIN_KEY}`, "Content-Type": "application/json" },
-  body: JSON.stringify({ grants: [{ capability: "rooms", name: "flight-desk", rights: ["read", "write"] }], expiresIn: 3600 }),
-});
-const minted = await response.json();
-if (!response.ok) {
-  console.error(`${minted.detail} Set SKERRY_ADMIN_KEY to the key that npm start prints.`);
+const client = createClient({ url: options.url, token: mint });
+const room = connectRoom(client, "flight-desk");
+const board = room.doc.getMap("board");
+const notes = room.doc.getText("notes");
+
+try {
+  await room.whenSynced();
+  if (options.note !== undefined) {
+    notes.insert(notes.length, `${options.note}\n`);
+    await room.whenDurable();
+  }
+  show();
+  if (options.once) room.close();
+  else room.doc.on("update", show);
+} catch (error) {
+  if (!(error instanceof SkerryError)) throw error;
+  console.error(`${error.message} Set SKERRY_ADMIN_KEY to the key that npm start prints.`);
   process.exit(1);
 }
 
-const doc = new Y.Doc();
-const provider = new WebsocketProvider(`${options.url.replace("http", "ws")}/v1/rooms`, "flight-desk", doc, {
-  params: { token: minted.token },
-  WebSocketPolyfill: WebSocket,
-});
-const board = doc.getMap("board");
-const notes = doc.getText("notes");
-
-provider.once("sync", () => {
-  if (options.note !== undefined) notes.insert(notes.length, `${options.note}\n`);
-  show();
-  if (!options.once) doc.on("update", show);
-  // Long enough for the note to be on its way; a page simply stays connected.
-  else setTimeout(leave, 500);
-});
-
-function leave() {
-  provider.destroy();
-  doc.destroy(); // ends the awareness's timer too
+/** A token for this room. A page would get one from your own backend, which alone knows the admin key. */
+async function mint() {
+  const backend = createClient({ url: options.url, token: process.env.SKERRY_ADMIN_KEY ?? "none" });
+  const grants = [{ capability: "rooms", name: "flight-desk", rights: ["read", "write"] }];
+  return (await backend.tokens.create({ grants, expiresIn: 3600 })).token;
 }
 
 function show() {

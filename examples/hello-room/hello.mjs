@@ -1,45 +1,60 @@
-// Two stock y-websocket clients in one room: `node examples/hello-room/hello.mjs` while `npm start` runs.
-// The key is what `npm start` printed; a token with the rights read and write on the room does as well.
+// Two people in one room: `npm run example -- hello-room` while `npm start` runs. Ada uses the SDK, Bob the stock
+// y-websocket client: they see each other's edits and presence. The key may be a token with `read` and `write` as well.
+import { createClient } from "@skerry/client";
+import { connectRoom } from "@skerry/client/rooms";
 import { WebSocket } from "ws";
 import { WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
 
-const server = process.env.SKERRY_URL ?? "http://localhost:8787";
+const url = process.env.SKERRY_URL ?? "http://localhost:8787";
 const token = process.env.SKERRY_ADMIN_KEY;
 if (token === undefined) {
-  console.error("Set SKERRY_ADMIN_KEY to the admin key that `npm start` printed, or to a token.");
+  console.error("Set SKERRY_ADMIN_KEY to the admin key of the server, or to a token.");
   process.exit(1);
 }
 
-/** A document that follows the room `hello`. In a browser, leave WebSocketPolyfill out. */
-function join(name) {
-  const doc = new Y.Doc();
-  const provider = new WebsocketProvider(`${server.replace("http", "ws")}/v1/rooms`, "hello", doc, {
-    params: { token },
-    WebSocketPolyfill: WebSocket,
-    disableBc: true,
+const client = createClient({ url, token });
+const ada = connectRoom(client, "hello");
+ada.awareness.setLocalState({ user: { name: "Ada" } });
+
+const doc = new Y.Doc();
+// In a browser, leave WebSocketPolyfill out.
+const options = { params: { token }, WebSocketPolyfill: WebSocket, disableBc: true };
+const bob = new WebsocketProvider(`${url.replace("http", "ws")}/v1/rooms`, "hello", doc, options);
+bob.awareness.setLocalStateField("user", { name: "Bob" });
+
+const sees = () => [...bob.awareness.getStates().values()].map(({ user }) => user?.name);
+await Promise.all([
+  ada.whenSynced(),
+  new Promise((resolve) => bob.once("sync", resolve)),
+  when(bob.awareness, "change", () => sees().includes("Ada")),
+]);
+console.log(`Bob sees: ${sees().join(", ")}`);
+
+const line = `hello at ${new Date().toLocaleTimeString()}. `;
+const read = when(doc, "update", () => doc.getText("note").toString().startsWith(line));
+ada.doc.getText("note").insert(0, line);
+await read;
+console.log(`Bob reads: ${doc.getText("note")}`);
+
+// Bob has read it, and a crash in this moment might still lose it. Only Ada's client can tell when that is over.
+await ada.whenDurable();
+console.log("It is on disk.");
+console.log(`REST reads: ${JSON.stringify(await client.rooms.read("hello"))}`);
+
+ada.close();
+bob.destroy();
+doc.destroy();
+
+/** Resolves when `is` holds, now or after one of the events. */
+function when(emitter, event, is) {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (!is()) return;
+      emitter.off(event, look);
+      resolve();
+    };
+    emitter.on(event, look);
+    look();
   });
-  provider.awareness.setLocalStateField("user", { name });
-  provider.on("closed", ({ code, reason }) => console.error(`${name} was closed: ${code} ${reason}`));
-  return { doc, provider, synced: new Promise((resolve) => provider.once("sync", resolve)) };
 }
-
-const [ada, bob] = [join("Ada"), join("Bob")];
-await Promise.all([ada.synced, bob.synced]);
-
-bob.doc.getText("note").observe(() => console.log(`Bob reads: ${bob.doc.getText("note")}`));
-bob.provider.awareness.on("change", () => {
-  const people = [...bob.provider.awareness.getStates().values()].map(({ user }) => user?.name);
-  console.log(`Bob sees: ${people.join(", ")}`);
-});
-ada.doc.getText("note").insert(0, `hello at ${new Date().toLocaleTimeString()}. `);
-
-setTimeout(async () => {
-  const headers = { authorization: `Bearer ${token}` };
-  const read = await fetch(`${server}/v1/rooms/hello/doc`, { headers });
-  console.log(`REST reads: ${await read.text()}`);
-  for (const { doc, provider } of [ada, bob]) {
-    provider.destroy();
-    doc.destroy();
-  }
-}, 500);

@@ -8,7 +8,7 @@ import { startServer } from "./harness.ts";
 
 const EXAMPLE = fileURLToPath(new URL("../../examples/flight-desk/board.mjs", import.meta.url));
 
-it("shows the board to a stock client, and keeps its note through a kill", async () => {
+it("shows the board to a client, and keeps its note through a kill", async () => {
   let server = await startServer();
   const run = (...args: string[]) => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [EXAMPLE, "--url", server.url, "--once", ...args], {

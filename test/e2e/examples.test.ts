@@ -1,0 +1,51 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type Server, startServer } from "./harness.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+let server: Server;
+
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server?.close());
+
+/** Runs an example as `npm run example` does; rejects, with what it said, where it fails. */
+async function run(name: string, ...args: string[]): Promise<string> {
+  const env = { ...process.env, SKERRY_URL: server.url, SKERRY_ADMIN_KEY: server.adminKey };
+  const options = { cwd: ROOT, env, timeout: 60_000 };
+  return (await promisify(execFile)(process.execPath, ["scripts/bootstrap.mjs", "example", name, ...args], options)).stdout;
+}
+
+it("hello-stream: what goes in is durable, in the table at once, and seen live; again, too", async () => {
+  for (let n = 0; n < 2; n++) {
+    const said = await run("hello-stream");
+    expect(said).toMatch(/1000 flights are durable after \d+ ms\./);
+    const rows = [...said.matchAll(/^ {2}(\w{3}) \S+ {2}(\d+) flights/gm)];
+    expect(new Set(rows.map(([, airport]) => airport))).toEqual(new Set(["ATL", "DFW", "ORD", "OSL", "SFO"]));
+    expect(rows.reduce((sum, [, , count]) => sum + Number(count), 0)).toBe(1000);
+    expect(said).toMatch(/Refused: bad_record\. Record 0 has no key/);
+    expect(said).toMatch(/Live: 1000 flights in \d+ windows/);
+  }
+});
+
+it("hello-room: the SDK and the stock client meet, and what one wrote is on disk", async () => {
+  const said = await run("hello-room");
+  expect(said).toMatch(/Bob sees: .*Ada/);
+  expect(said).toMatch(/Bob reads: hello at [\s\S]*It is on disk\.\nREST reads: \{"note":"hello at/);
+  server = await server.restart();
+  expect(await run("hello-room")).toMatch(/REST reads: \{"note":"hello at [^.]*\. hello at /);
+});
+
+it("flight-desk: the board leaves a note that outlives a kill right after it", async () => {
+  expect(await run("flight-desk", "--once", "--note", "runway 2 closed")).toContain("Notes:\n  runway 2 closed");
+  await server.kill();
+  server = await server.restart();
+  expect(await run("flight-desk", "--once")).toContain("Notes:\n  runway 2 closed");
+});
+
+it("says which examples there are", async () => {
+  await expect(run("nothing")).rejects.toMatchObject({ stderr: expect.stringMatching(/one of flight-desk, hello-room, hello-stream/) });
+});
