@@ -31,6 +31,10 @@ function Frame({ session, api }: { session: Session; api: Api }) {
   const open = page.value;
   useEffect(() => {
     document.title = `${open.title} · Skerry`;
+    // On a phone the navigation is wider than the bar. Scrolled by itself: scrollIntoView would move where Tab goes on from.
+    const link = document.querySelector<HTMLElement>(".bar nav [aria-current]");
+    const nav = link?.parentElement;
+    if (link && nav) nav.scrollLeft = link.offsetLeft - nav.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
   }, [open]);
   return (
     <>

@@ -75,7 +75,7 @@ describe("the flight desk", () => {
     await signIn(page, world.key);
     await page.getByTestId("empty").waitFor();
     expect(await page.getByTestId("empty").textContent()).toContain(`npm run demo -- --url ${world.url}`);
-    await page.waitForTimeout(3000);
+    await page.waitForTimeout(1500);
     expect(complaints).toEqual([]);
     await close();
   });

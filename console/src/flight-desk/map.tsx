@@ -17,14 +17,19 @@ const ENOUGH = 3;
 /** Airports where they are, in one hour: as large as they have flights, in the colour of their mean delay. */
 export function AirportMap({ table, chosen, onChoose }: MapProps) {
   const id = useId();
-  /** Null: the hour of the data's clock, whichever it becomes. */
+  /** Null: the last hour that the data's clock has left behind; of the one it is in, few flights have arrived. */
   const [held, setHeld] = useState<number | null>(null);
   const [pointed, setPointed] = useState<Spot | null>(null);
-  useEffect(() => void loadMap(), []);
+  useEffect(() => {
+    const left = new AbortController();
+    void loadMap(left.signal);
+    return () => left.abort();
+  }, []);
   const map = usMap.value;
   const { first, last, streamTime } = table.overview.value;
   const now = Math.min(last, Math.floor(Math.max(streamTime, first) / HOUR) * HOUR);
-  const hour = held === null ? now : Math.min(Math.max(held, first), last);
+  const latest = Math.max(first, now - HOUR);
+  const hour = held === null ? latest : Math.min(Math.max(held, first), last);
 
   const spots = map === null ? [] : spotsOf(map, table, hour);
   const toggle = (airport: string) => {
@@ -36,7 +41,9 @@ export function AirportMap({ table, chosen, onChoose }: MapProps) {
       title="Airports"
       class="map"
       problem={mapProblem.value}
-      aside={<span class="panel-note">{`${day(hour)}, ${clock(hour)}–${clock(hour + HOUR)}${held === null ? ", now" : ""}`}</span>}
+      aside={
+        <span class="panel-note">{`${day(hour)}, ${clock(hour)}–${clock(hour + HOUR)}${held === null ? ", the last full hour" : ""}`}</span>
+      }
     >
       <div class="map-body">
         {map === null ? (
@@ -76,11 +83,11 @@ export function AirportMap({ table, chosen, onChoose }: MapProps) {
           aria-valuetext={dayClock(hour)}
           onInput={(event) => {
             const chosenHour = Number(event.currentTarget.value);
-            setHeld(chosenHour >= now ? null : chosenHour);
+            setHeld(chosenHour === latest ? null : chosenHour);
           }}
         />
         <button type="button" class="button button-small" disabled={held === null} onClick={() => setHeld(null)}>
-          Now
+          Latest
         </button>
       </div>
     </Panel>

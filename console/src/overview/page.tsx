@@ -96,7 +96,7 @@ function Fresh() {
       <p>Nothing is stored yet. Three ways to begin:</p>
       <ol>
         <li>
-          Send real flights and watch them on the <a href={hrefOf("flight-desk")}>flight desk</a>:{" "}
+          Run the demo on the <a href={hrefOf("flight-desk")}>flight desk</a>, which sends real flights, or send them from a terminal:{" "}
           <Copyable text={command} what="command" />
         </li>
         <li>
