@@ -39,7 +39,7 @@ const BEFORE: RoomStatus = { state: "connecting", readOnly: false, unsent: 0, un
  * before the room is left. Call it where the room belongs in the tree, and hand `room` down.
  * @param deps the room is left and joined anew when one of them changes
  * @example
- * function Note({ client }) {
+ * function Note({ client }: { client: Client }) {
  *   const { room, status } = useRoom(() => connectRoom(client, "notes"), [client]);
  *   const text = useShared(room?.doc.getText("note") ?? null, (note) => note.toString());
  *   return <p title={status.undurable > 0 ? "saving" : "saved"}>{text}</p>;

@@ -30,7 +30,7 @@ const EMPTY: LiveTable<never> = { rows: [], complete: false, late: 0, streamTime
 /**
  * Follows a table while the component is mounted, through reconnections.
  * @example
- * function Delays({ client }) {
+ * function Delays({ client }: { client: Client }) {
  *   const { rows, complete } = useTable(client, "delays");
  *   return complete ? <ul>{rows.map((row) => <li key={row.key + row.window.start}>{row.key}</li>)}</ul> : <p>…</p>;
  * }
