@@ -1,6 +1,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import "../styles/flight-desk.css";
+import "../styles/flight-demo.css";
 import type { PageProps } from "../page.ts";
 import type { Api } from "../platform/api.ts";
 import type { Session } from "../platform/session.ts";
