@@ -245,6 +245,9 @@ describe("what streams refuse", () => {
     ["PUT", "/v1/topics/x", '{"partitions":0}', 400, "bad_request"],
     ["PUT", "/v1/topics/x", '{"key":"origin"}', 400, "bad_request"],
     ["PUT", "/v1/topics/x", '{"contentType":"text/plain"}', 400, "bad_request"],
+    ["PUT", "/v1/topics/x", '{"partition":4}', 400, "bad_request"],
+    ["POST", "/v1/stream/flights", '[{"origin":"A","date":1,"x":1e400}]', 400, "bad_record"],
+    ["POST", "/v1/stream/flights", '[{"origin":"\\ud800","date":1}]', 400, "bad_record"],
   ] as const)("%s %s %s: %i %s", async (method, path, body, status, code) => {
     await createFlights();
     const answered = await call(path, { method, body });

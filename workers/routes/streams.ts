@@ -22,14 +22,18 @@ const PartitionParam = TopicParam.extend({
     .regex(/^\d{1,2}$/)
     .openapi({ example: "0" }),
 });
+const number = { pattern: "^\\d{1,16}$", example: "0" };
 const ProducerHeaders = z.object({
-  "producer-id": z.string().optional(),
-  "producer-epoch": z.string().optional(),
-  "producer-seq": z.string().optional(),
+  "producer-id": z.string().min(1).max(256).optional().openapi({ description: "All three of these, or none.", example: "till-7" }),
+  "producer-epoch": z.string().optional().openapi(number),
+  "producer-seq": z.string().optional().openapi(number),
 });
+const EXAMPLE = [{ id: "AA1", date: 978_307_260_000, delay: 12, distance: 500, origin: "ABQ", destination: "PHX" }];
 const RecordsBody = {
   required: true,
-  content: { "application/json": { schema: z.any().openapi({ description: "A JSON array of records, or one record." }) } },
+  content: {
+    "application/json": { schema: z.any().openapi({ description: "A JSON array of records, or one record.", example: EXAMPLE }) },
+  },
 };
 const appendErrors = problems(
   ...([

@@ -20,13 +20,14 @@ import { json } from "./schemas.ts";
 
 const tags = ["streams"];
 const TableParam = z.object({ table: z.string().min(1).max(256).openapi({ example: "delays" }) });
-const Time = z.string().max(40).optional().openapi({ description: "Unix milliseconds or RFC 3339.", example: "978307200000" });
+const Time = z.string().max(40).optional();
+const timeOf = (example: string) => Time.openapi({ description: "Unix milliseconds or RFC 3339.", example });
 const QuerySchema = z.object({
   key: z.string().max(1024).optional(),
   keyFrom: z.string().max(1024).optional().openapi({ description: "Inclusive." }),
   keyTo: z.string().max(1024).optional().openapi({ description: "Exclusive." }),
-  from: Time,
-  to: Time,
+  from: timeOf("2001-01-01T00:00:00Z"),
+  to: timeOf("978393600000"),
   final: z.enum(["true", "false"]).optional().openapi({ description: "Only windows that are closed, or only those that are open." }),
   limit: z
     .string()

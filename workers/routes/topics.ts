@@ -14,34 +14,44 @@ import { timed } from "../middleware/trace.ts";
 import { json, PageQuery } from "./schemas.ts";
 
 const tags = ["streams"];
-export const TopicParam = z.object({ topic: z.string().min(1).max(256).openapi({ example: "flights" }) });
+export const TopicParam = z.object({
+  topic: z.string().min(1).max(256).openapi({ description: "1 to 256 bytes, no control characters.", example: "flights" }),
+});
 
-const TopicConfigSchema = z
-  .object({
-    partitions: z.number().int().min(1).max(MAX_PARTITIONS).default(1),
-    contentType: z.string().default("application/json"),
-    key: z.string().nullable().default(null).openapi({ description: "RFC 6901 pointer to each record's key.", example: "/origin" }),
-    timestamp: z.string().nullable().default(null).openapi({
+const pointerFormat = { maxLength: 256, pattern: "^(?:/(?:[^~/]|~[01])*)*$" };
+const config = {
+  partitions: z.number().int().min(1).max(MAX_PARTITIONS).default(1).openapi({ example: 4 }),
+  contentType: z.string().default("application/json").openapi({ pattern: "^application/json$" }),
+  key: z
+    .string()
+    .nullable()
+    .default(null)
+    .openapi({ description: "RFC 6901 pointer to each record's key.", example: "/origin", ...pointerFormat }),
+  timestamp: z
+    .string()
+    .nullable()
+    .default(null)
+    .openapi({
       description: "Pointer to the event time, Unix milliseconds or RFC 3339; null: the time of the append.",
       example: "/date",
+      ...pointerFormat,
     }),
-    maxFutureMs: z.number().int().min(0).max(MAX_FUTURE_MS).default(300_000),
-  })
-  .openapi("TopicConfig");
+  maxFutureMs: z.number().int().min(0).max(MAX_FUTURE_MS).default(300_000),
+};
+/** Strict: a misspelt member would otherwise make a topic that cannot be changed any more. */
+const TopicConfigSchema = z.strictObject(config).openapi("TopicConfig");
 
-const TopicSchema = TopicConfigSchema.extend({
-  name: z.string(),
-  version: z.number().int(),
-  generation: z.number().int(),
-  createdAt: z.number(),
-}).openapi("Topic");
+const TopicSchema = z
+  .object({ ...config, name: z.string(), version: z.number().int(), generation: z.number().int(), createdAt: z.number() })
+  .openapi("Topic");
 
 const put = createRoute({
   method: "put",
   path: "/v1/topics/{topic}",
   tags,
   summary: "Create a topic, or confirm that it is so",
-  request: { params: TopicParam, body: { required: true, content: { "application/json": { schema: TopicConfigSchema } } } },
+  description: "Without a body: one partition, records without keys, the time of the append. A configuration is for the topic's life.",
+  request: { params: TopicParam, body: { required: false, content: { "application/json": { schema: TopicConfigSchema } } } },
   responses: {
     200: json(TopicSchema, "It is so already."),
     201: json(TopicSchema, "Created."),
@@ -97,19 +107,19 @@ export function topicsRoutes(app: OpenAPIHono<AppEnv>): void {
   app.openapi(put, async (c) => {
     const name = checkName("topic", c.req.valid("param").topic);
     authorize(c, "streams", name, "admin");
-    const config = checkTopicConfig(c.req.valid("json"));
-    if (config.contentType !== "application/json") {
-      throw new SkerryError("bad_request", `A topic's content type is application/json for now, not "${config.contentType}".`);
+    const wanted = checkTopicConfig(c.req.valid("json") ?? {});
+    if (wanted.contentType !== "application/json") {
+      throw new SkerryError("bad_request", `A topic's content type is application/json for now, not "${wanted.contentType}".`);
     }
     for (const topology of consumersOf(name)) {
-      if (topology.partitions !== config.partitions) {
+      if (topology.partitions !== wanted.partitions) {
         throw new SkerryError(
           "conflict",
-          `The topology "${topology.name}" reads "${name}" in ${topology.partitions} partitions, so it cannot have ${config.partitions}.`,
+          `The topology "${topology.name}" reads "${name}" in ${topology.partitions} partitions, so it cannot have ${wanted.partitions}.`,
         );
       }
     }
-    const answer = await timed(c, "directory", directory(c.env, c.get("scope"), name).putTopic(name, config));
+    const answer = await timed(c, "directory", directory(c.env, c.get("scope"), name).putTopic(name, wanted));
     forgetTopic(c.get("scope"), name);
     return reply(c, answer, ({ topic, created }) => c.json(topic, created ? 201 : 200));
   });
