@@ -123,6 +123,53 @@ describe("requests", () => {
     expect(requests[1]!.headers.get("authorization")).toBe("Bearer t2");
   });
 
+  it("read errors that name no code: by the challenge, and by the status where a standard protocol has a shape of its own", async () => {
+    const challenge = { "www-authenticate": 'Bearer realm="skerry", error="invalid_token", error_description="token_revoked"' };
+    for (const [reply, code] of [
+      [{ status: 401, body: { error: "It was revoked." }, headers: challenge }, "token_revoked"],
+      [{ status: 401, body: { error: "Send one." } }, "token_missing"],
+      [{ status: 404, body: { error: "None." } }, "model_not_found"],
+      [{ status: 400, body: { error: "Bad." } }, "bad_request"],
+      [{ status: 500, body: { error: "It trapped." } }, "model_failed"],
+    ] as const) {
+      const { client, requests } = fake([reply as Reply]);
+      const failed = client.models.infer("m", { inputs: [] });
+      await expect(failed).rejects.toMatchObject({ code, message: reply.body.error });
+      expect(requests.length).toBe(1);
+    }
+  });
+
+  it("take what is gone for deleted, if an attempt before may have done it", async () => {
+    const { client } = fake([new TypeError("lost"), problem(404, "room_not_found")]);
+    await client.rooms.delete("r");
+    const never = fake([problem(404, "room_not_found")]);
+    await expect(never.client.rooms.delete("r")).rejects.toMatchObject({ code: "room_not_found" });
+  });
+
+  it("repeat where the answer breaks off in its body", async () => {
+    const { client, requests } = fake([{ body: '{"rows": [' }, { body: { rows: [], cursor: null, partitions: [] } }]);
+    expect(await client.streams.table("t").query()).toMatchObject({ rows: [] });
+    expect(requests.length).toBe(2);
+  });
+
+  it("refresh a token once for all who ask at the same time", async () => {
+    const { client, requests } = fake([{ body: { token: "t2", id: "i", expiresAt: 1, refreshableUntil: 2 } }, { body: {} }]);
+    await Promise.all([client.tokens.refresh(), client.tokens.refresh()]);
+    await client.tokens.session();
+    expect(requests.map(({ url }) => new URL(url).pathname)).toEqual(["/v1/tokens/refresh", "/v1/session"]);
+  });
+
+  it("say so when there is no token to be had, and ask again with the next request", async () => {
+    let down = true;
+    const { client } = fake([{ body: {} }], () => {
+      if (down) throw new Error("backend away");
+      return "t";
+    });
+    await expect(client.streams.topic("t").info()).rejects.toMatchObject({ code: "unavailable", message: "No token: backend away." });
+    down = false;
+    await client.streams.topic("t").info();
+  });
+
   it("end at once when aborted", async () => {
     const { client, requests } = fake([]);
     const signal = AbortSignal.abort(new Error("enough"));
