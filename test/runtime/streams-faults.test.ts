@@ -218,3 +218,62 @@ describe("a receiver that does not take what a task sends", () => {
     expect((await statusOf("GON")).waiting).toEqual([]);
   });
 });
+
+describe("a live table's socket", () => {
+  afterEach(async () => {
+    await evictAllDurableObjects();
+  });
+
+  const open = async () => {
+    const { webSocket } = await call("/v1/tables/delays/live", {
+      headers: { ...admin, upgrade: "websocket", "sec-websocket-protocol": "skerry.v1" },
+    });
+    if (webSocket === null) throw new Error("no socket");
+    const frames: { type: string; id?: number; code?: string }[] = [];
+    const closed: number[] = [];
+    webSocket.accept();
+    webSocket.addEventListener("message", ({ data }) => frames.push(JSON.parse(data as string)));
+    webSocket.addEventListener("close", ({ code }) => closed.push(code));
+    return { webSocket, frames, closed, send: (frame: object) => webSocket.send(JSON.stringify(frame)) };
+  };
+  const subscribe = (id: number, target: string) => ({ type: "subscribe", id, target, credit: 5 });
+
+  it("an id is one subscription's, whatever task has it, and free again after its end", async () => {
+    const { frames, closed, send } = await open();
+    send(subscribe(1, "delays/0"));
+    await expect.poll(() => frames.map(({ type }) => type)).toContain("data");
+    send({ type: "unsubscribe", id: 1 });
+    await expect.poll(() => frames.map(({ type }) => type)).toContain("end");
+    send(subscribe(1, "delays/1"));
+    await expect.poll(() => frames.filter(({ type }) => type === "subscribed")).toHaveLength(2);
+    send(subscribe(1, "delays/2"));
+    await expect.poll(() => closed).toEqual([4400]);
+    expect(frames.at(-1)).toMatchObject({ type: "error", code: "bad_frame" });
+  });
+
+  it("a target is written in one way: another spelling would never hear of a change", async () => {
+    const { webSocket, frames, send, closed } = await open();
+    const spellings = ["delays/00", "delays/+1", "delays/1.0", "delays/", "delays/4", "delays/-0", "board/0", "delays"];
+    for (const [at, target] of spellings.entries()) send(subscribe(at + 1, target));
+    await expect
+      .poll(() => frames.filter(({ code }) => code === "table_not_found").map(({ id }) => id))
+      .toEqual(spellings.map((_, at) => at + 1));
+    expect(closed).toEqual([]);
+    webSocket.close(1000);
+  });
+
+  it("what is sent behind a frame that closes it opens no task's socket again", async () => {
+    const { webSocket, closed, send } = await open();
+    webSocket.send("{");
+    for (let partition = 0; partition < 4; partition++) send(subscribe(partition + 1, `delays/${partition}`));
+    await expect.poll(() => closed).toEqual([4400]);
+    for (let partition = 0; partition < 4; partition++) {
+      const task = env.TASK.getByName(`v1/main/global/streams/task/flight-desk/v1/${partition}`);
+      await expect
+        .poll(() =>
+          runInDurableObject(task, (_, state) => state.getWebSockets().filter((each) => each.readyState === WebSocket.OPEN).length),
+        )
+        .toBe(0);
+    }
+  });
+});

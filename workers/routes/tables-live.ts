@@ -59,8 +59,10 @@ class Multiplexer {
   readonly #socket: WebSocket;
   #headers: Headers;
   readonly #tasks = new Map<number, Promise<WebSocket>>();
+  /** Which task has a subscription, by its id, until it ends. */
   readonly #homes = new Map<number, number>();
   #actor: SocketActor;
+  #closed = false;
 
   constructor(c: Context<AppEnv>, table: string, topology: Topology, socket: WebSocket) {
     this.#c = c;
@@ -83,11 +85,16 @@ class Multiplexer {
       this.#close(code, "");
       this.#closeTasks(code);
     });
-    this.#socket.addEventListener("error", () => this.#closeTasks(1011));
+    this.#socket.addEventListener("error", () => {
+      this.#closed = true;
+      this.#closeTasks(1011);
+    });
     this.#send({ type: "hello", version: WIRE_VERSION, expiresAt: this.#actor.expiresAt });
   }
 
   async #receive(data: string | ArrayBuffer): Promise<void> {
+    // What was sent before the close, and is read after it, must not open a task's socket again.
+    if (this.#closed) return;
     if (typeof data !== "string") throw new SkerryError("bad_frame", "Frames are JSON text; this one was binary.");
     const frame = parseClientFrame(data);
     switch (frame.type) {
@@ -100,6 +107,9 @@ class Multiplexer {
       case "subscribe": {
         const partition = this.#partitionOf(frame);
         if (partition === null) return;
+        // Each task would find it new, and the client could not tell their frames apart.
+        if (this.#homes.has(frame.id))
+          throw new SkerryError("bad_frame", `Subscription ${frame.id} exists; wait for its "end" or choose another id.`);
         this.#homes.set(frame.id, partition);
         (await this.#task(partition)).send(data);
         return;
@@ -119,7 +129,8 @@ class Multiplexer {
   /** The partition a target names; where there is none, the subscription is refused and the socket goes on. */
   #partitionOf({ id, target }: Extract<ClientFrame, { type: "subscribe" }>): number | null {
     const partition = Number(target.slice(this.#table.length + 1));
-    const known = target.startsWith(`${this.#table}/`) && /^\d+$/.test(target.slice(this.#table.length + 1));
+    // Written in one way only: the task publishes to a target by its text.
+    const known = target === `${this.#table}/${partition}`;
     if (known && partition < this.#topology.partitions) return partition;
     const detail = `This socket follows "${this.#table}/0" to "${this.#table}/${this.#topology.partitions - 1}", not "${target}".`;
     this.#send({ type: "error", id, code: "table_not_found", detail });
@@ -164,6 +175,7 @@ class Multiplexer {
     const { webSocket } = await stub.fetch("https://task/live", { headers: this.#headers });
     if (webSocket === null) throw new SkerryError("unavailable", "The task did not take the socket.", { retryAfter: 1 });
     webSocket.accept();
+    if (this.#closed) webSocket.close(1000);
     webSocket.addEventListener("message", ({ data }) => this.#pass(data as string));
     webSocket.addEventListener("close", ({ code, reason }) => this.#close(code, reason));
     webSocket.addEventListener("error", () => this.#close(1011, "internal"));
@@ -173,6 +185,10 @@ class Multiplexer {
   /** What a task says of the socket itself has been said here, once for all tasks. */
   #pass(data: string): void {
     if (data.startsWith('{"type":"hello"') || data.startsWith('{"type":"token_ok"') || this.#socket.readyState !== WebSocket.OPEN) return;
+    if (data.startsWith('{"type":"end"') || data.startsWith('{"type":"error"')) {
+      const { id } = JSON.parse(data) as { id?: number };
+      if (id !== undefined) this.#homes.delete(id);
+    }
     this.#socket.send(data);
   }
 
@@ -186,6 +202,7 @@ class Multiplexer {
   }
 
   #close(code: number, reason: string): void {
+    this.#closed = true;
     // 1005 and 1006 say that no close frame came; they may not be sent in one.
     const sendable = code === 1005 || code === 1006 ? 1012 : code;
     try {
