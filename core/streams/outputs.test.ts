@@ -2,11 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MemoryJournalStorage } from "../journal/memory.ts";
 import type { TopicMeta } from "../wire/directory.ts";
+import { SkerryError } from "../wire/errors.ts";
 import { count, fold } from "./aggregators.ts";
 import { decodeBatch } from "./batch.ts";
 import { type Ports, TaskEngine } from "./engine.ts";
 import { appendsOf, MAX_BATCH_BYTES, MAX_RECORDS } from "./records.ts";
-import { mapRange } from "./stateless.ts";
+import { mapRange, type ScoreModel } from "./stateless.ts";
 import { type TableRow, topology } from "./topology.ts";
 import { unlimited } from "./windows.ts";
 
@@ -68,6 +69,71 @@ describe("a task's output as appends", () => {
     expect(refused).toEqual([]);
     expect(appends.flat().reduce((sum, share) => sum + share.count, 0)).toBe(values.length);
     for (const share of appends.flat()) expect(bytes(share.batch)).toBeLessThanOrEqual(MAX_BATCH_BYTES);
+  });
+});
+
+describe("a model as an operator", () => {
+  const scored = topology("scored", { version: 1, partitions: 1 }, (t) =>
+    t
+      .stream<number>("numbers")
+      .score("m", {
+        width: 2,
+        features: (value, into, at) => into.set([value, 1], at),
+        apply: (value, score) => [value, score],
+      })
+      .to("out"),
+  );
+  const map = (values: number[], score: ScoreModel) =>
+    mapRange(
+      scored,
+      { topic: "numbers", partition: 0, from: 100 },
+      { k: values.map(() => null), t: values.map(() => 0), v: values },
+      score,
+    );
+  /** Doubles, and traps on whatever `bad` says. */
+  const model =
+    (bad: (value: number) => boolean, calls: number[] = []): ScoreModel =>
+    async (_, rows, n) => {
+      calls.push(n);
+      const values = Array.from({ length: n }, (_, at) => rows[2 * at] as number);
+      if (values.some(bad)) throw new SkerryError("model_failed", "trapped");
+      return values.map((value) => 2 * value);
+    };
+
+  it("[ST11] rows it fails on are poison, the others are scored", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 50 }), async (values) => {
+        fc.pre(values.some((value) => value >= 3));
+        const { lanes, poison } = await map(
+          values,
+          model((value) => value < 3),
+        );
+        expect(lanes[0]).toMatchObject({ values: values.filter((value) => value >= 3).map((value) => [value, 2 * value]) });
+        expect(poison.map(({ offset }) => offset - 100)).toEqual(values.flatMap((value, at) => (value < 3 ? [at] : [])));
+      }),
+    );
+  });
+
+  it("[ST11] a model that fails on everything, or is out of reach, poisons nothing", async () => {
+    await expect(
+      map(
+        [1, 2, 3],
+        model(() => true),
+      ),
+    ).rejects.toMatchObject({ code: "model_failed" });
+    await expect(map([1, 2, 3], () => Promise.reject(new SkerryError("unavailable", "restarting")))).rejects.toMatchObject({
+      code: "unavailable",
+    });
+  });
+
+  it("[ST10] gives it no more rows at once than it takes", async () => {
+    const calls: number[] = [];
+    const { lanes } = await map(
+      Array.from({ length: 40_000 }, (_, at) => at % 1000),
+      model(() => false, calls),
+    );
+    expect(Math.max(...calls)).toBeLessThanOrEqual(16_384);
+    expect((lanes[0] as { values: unknown[] }).values).toHaveLength(40_000);
   });
 });
 

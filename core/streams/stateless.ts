@@ -118,17 +118,51 @@ async function applyModel(run: Run, op: ModelOp, score: ScoreModel): Promise<voi
     }
   }
   const n = ready.values.length;
-  const scores = n === 0 ? [] : await score(op.model, rows.subarray(0, n * op.width), n);
+  const scores = await scoreRows(op, rows, n, score);
   const kept: { values: unknown[]; indexes: number[] } = { values: [], indexes: [] };
   for (let at = 0; at < n; at++) {
     const index = ready.indexes[at] as number;
     try {
-      keep(kept, op.apply(ready.values[at], scores[at] as number), index);
+      const scored = scores[at];
+      if (typeof scored !== "number") throw scored;
+      keep(kept, op.apply(ready.values[at], scored), index);
     } catch (thrown) {
       run.fail(run.offsets[index] as number, thrown);
     }
   }
   narrow(run, kept);
+}
+
+/** Rows of one call: well within what a model takes. */
+const MAX_SCORED = 16_384;
+
+/**
+ * A score a row, or what the model failed with. A call that fails on its input is halved until the rows at fault are
+ * found: they are poison, not the others. Where every row is at fault it is the model's, and all of it is tried again.
+ */
+async function scoreRows(op: ModelOp, rows: Float32Array, n: number, score: ScoreModel): Promise<unknown[]> {
+  const scores: unknown[] = [];
+  const run = async (from: number, to: number): Promise<void> => {
+    const middle = (from + to) >>> 1;
+    if (to - from > MAX_SCORED) {
+      await run(from, middle);
+      await run(middle, to);
+      return;
+    }
+    try {
+      const some = await score(op.model, rows.subarray(from * op.width, to * op.width), to - from);
+      for (let at = from; at < to; at++) scores[at] = some[at - from];
+    } catch (thrown) {
+      if (errorOf(thrown).code !== "model_failed") throw thrown;
+      if (to - from > 1) {
+        await run(from, middle);
+        await run(middle, to);
+      } else scores[from] = thrown;
+    }
+  };
+  if (n > 0) await run(0, n);
+  if (n > 0 && scores.every((each) => typeof each !== "number")) throw scores[0];
+  return scores;
 }
 
 function keep(kept: { values: unknown[]; indexes: number[] }, value: unknown, index: number): void {
