@@ -65,8 +65,14 @@ async function consumePartition(ranges: Range[], env: Env): Promise<void> {
     const scope: Scope = { project: ring.project, jurisdiction: ring.jurisdiction };
     try {
       const records = await load(range, env, scope);
+      const consumers = consumersOf(ring.topic);
+      for (const { name, partitions } of consumers.filter((topology) => ring.partition >= topology.partitions)) {
+        // A topic that is older than its topology may have more partitions: what lies in these reaches no table.
+        const told = `The topology "${name}" reads ${partitions} partitions of "${ring.topic}"; partition ${ring.partition} is not read.`;
+        console.error(JSON.stringify({ level: "error", message: told }));
+      }
       await Promise.all(
-        consumersOf(ring.topic)
+        consumers
           .filter((topology) => ring.partition < topology.partitions)
           .map((topology) => deliver(topology, range, records, env, scope)),
       );
