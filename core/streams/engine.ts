@@ -216,7 +216,8 @@ export class TaskEngine {
     const { topic, from, to } = range;
     this.#commit(machine, { k: "range", topic, generation, from, to, emit: this.#emitted(due) }, range);
     this.#since.records += to - from;
-    if (checkpointDue(this.#since, machine.dirtyPages)) this.#checkpoint(machine);
+    if (checkpointDue(this.#since, machine.dirty)) this.#checkpoint(machine);
+    else if (machine.bytes > 2 * MEMORY_BUDGET) this.relax();
   }
 
   #retire(machine: TaskMachine, topic: string, generation: number): void {

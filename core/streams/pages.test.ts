@@ -102,6 +102,28 @@ describe("pages of a table", () => {
     expect(row?.value.text === text).toBe(true);
   });
 
+  it("[ST34] a task that never rests holds no more than a bounded part of its tables, with ever new keys and with old ones at random", async () => {
+    const table = topology("wide", { version: 1, partitions: 1 }, (t) =>
+      t.stream<number>("numbers").groupByKey().windowedBy(unlimited()).aggregate("counts", { n: count() }),
+    );
+    const storage = new MemoryJournalStorage();
+    const ports: Ports = { readLog: async () => Promise.reject(new Error("not asked")), score: async () => [], now: () => 1 };
+    const engine = new TaskEngine(storage, table, 0, ports);
+    let [at, most] = [0, 0];
+    for (let round = 0; round < 48; round++) {
+      const keys = Array.from({ length: 2000 }, (_, n) => `${round < 45 ? at + n : (n * 48_611 + round) % 90_000}`.padStart(200, "k"));
+      const batch = { k: keys, t: keys.map(() => 0), v: keys.map(() => 1) };
+      await engine.ingest(await mapRange(table, { topic: "numbers", partition: 0, from: at }, batch, ports.score), 1);
+      at += 2000;
+      most = Math.max(most, (await engine.ready()).bytes);
+    }
+    expect(most).toBeGreaterThan(8_000_000);
+    expect(most).toBeLessThan(20_000_000);
+    await engine.checkpoint();
+    const rows = (await new TaskEngine(storage, table, 0, ports).ready()).tables.get("counts")?.query({ limit: 1e6 }) ?? [];
+    expect(rows.reduce((sum, row) => sum + (row.value.n as number), 0)).toBe(at);
+  });
+
   it("[ST34] a checkpoint that fails is made up for by the next one", async () => {
     const table = topology("plain", { version: 1, partitions: 1 }, (t) =>
       t.stream<number>("numbers").groupByKey().windowedBy(unlimited()).aggregate("counts", { n: count() }),

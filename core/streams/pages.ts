@@ -4,6 +4,9 @@ import { murmur2 } from "./partition.ts";
 /** One row of a windowed table. `state` holds the aggregators' slots, `revision` the task's when it last changed. */
 export type Cell = { key: string; start: number; revision: number; state: unknown[] };
 
+/** Changed pages that only memory has, and an estimate of their bytes. */
+export type Dirty = { pages: number; bytes: number };
+
 /** Named blobs under one prefix; writes happen only inside the task's checkpoint transaction. */
 export interface PageStorage {
   get(id: string): Uint8Array | null;
@@ -114,10 +117,17 @@ export class CellStore {
     return this.#bytes;
   }
 
-  get dirtyPages(): number {
-    let pages = 0;
-    for (const window of this.#windows.values()) for (const page of window.pages.values()) if (page.dirty) pages++;
-    return pages;
+  /** What the next {@link flush} writes. */
+  get dirty(): Dirty {
+    const dirty = { pages: 0, bytes: 0 };
+    for (const window of this.#windows.values()) {
+      for (const page of window.pages.values()) {
+        if (!page.dirty) continue;
+        dirty.pages++;
+        dirty.bytes += page.bytes;
+      }
+    }
+    return dirty;
   }
 
   /** Window starts, ascending. */

@@ -160,7 +160,7 @@ describe("windowed table", () => {
     expect(again.query({ key: "sensor-1234", limit: 5 })).toMatchObject([{ key: "sensor-1234", value: { count: 1, sum: 34 } }]);
     expect(again.query({ limit: 1e6 })).toHaveLength(3000);
     await feed(again, windows, [{ sensor: "sensor-7", at: 1, value: 1 }], 2);
-    expect(again.dirtyPages).toBe(1);
+    expect(again.dirty.pages).toBe(1);
   });
 
   it("[ST40] pages through a range of keys and windows without skipping or repeating", async () => {

@@ -1,5 +1,5 @@
 import { SkerryError } from "../wire/errors.ts";
-import { type Cell, CellStore, type PageStorage } from "./pages.ts";
+import { type Cell, CellStore, type Dirty, type PageStorage } from "./pages.ts";
 import type { Lane } from "./stateless.ts";
 import type { AggregateNode, TableRow } from "./topology.ts";
 import { firstStart, isClosed } from "./windows.ts";
@@ -47,8 +47,8 @@ export class WindowedTable {
     return this.#cells.bytes;
   }
 
-  get dirtyPages(): number {
-    return this.#cells.dirtyPages;
+  get dirty(): Dirty {
+    return this.#cells.dirty;
   }
 
   /**

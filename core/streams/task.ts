@@ -1,5 +1,5 @@
 import { SkerryError } from "../wire/errors.ts";
-import type { Cell, PageStorage } from "./pages.ts";
+import type { Cell, Dirty, PageStorage } from "./pages.ts";
 import type { MappedRange, Poison } from "./stateless.ts";
 import { type TableMeta, WindowedTable } from "./table.ts";
 import type { ChangeSink, RoomSink, SinkNode, TableRow, TopicSink, Topology } from "./topology.ts";
@@ -35,13 +35,16 @@ export type TaskMeta = {
 
 const KEPT_POISON = 20;
 
+/** Bytes of changed pages that memory may hold: neither a replay nor a task that never rests may outgrow its isolate. */
+const MAX_DIRTY_BYTES = 8 * 1024 * 1024;
+
 /**
  * Whether a checkpoint is due: when replaying would read about as much as it saves. A record replayed costs reading
- * and computing, a page written costs a row; the floor keeps small tasks from writing at every turn, the cap on
- * entries bounds a wake.
+ * and computing, a page written costs a row; the floor keeps small tasks from writing at every turn, the caps bound a
+ * wake and the memory.
  */
-export function checkpointDue(since: { records: number; entries: number }, dirtyPages: number): boolean {
-  return since.entries >= 2000 || since.records >= Math.max(20_000, 500 * dirtyPages);
+export function checkpointDue(since: { records: number; entries: number }, dirty: Dirty): boolean {
+  return since.entries >= 2000 || since.records >= Math.max(20_000, 500 * dirty.pages) || dirty.bytes >= MAX_DIRTY_BYTES;
 }
 
 /**
@@ -108,10 +111,14 @@ export class TaskMachine {
     return bytes;
   }
 
-  get dirtyPages(): number {
-    let pages = 0;
-    for (const table of this.tables.values()) pages += table.dirtyPages;
-    return pages;
+  get dirty(): Dirty {
+    const all = { pages: 0, bytes: 0 };
+    for (const table of this.tables.values()) {
+      const { pages, bytes } = table.dirty;
+      all.pages += pages;
+      all.bytes += bytes;
+    }
+    return all;
   }
 
   sink(id: string): TopicSink | RoomSink | undefined {
