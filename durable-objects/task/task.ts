@@ -84,10 +84,13 @@ export class Task extends DurableObject<Env> {
     return this.#after(await engine.ready(), topic);
   }
 
-  /** Rows of a table in the order (window start, key). Pulls from the log first if the caller has seen more than is applied. */
-  async query(table: string, query: TableQuery, atLeast: AtLeast): Promise<Answer<TablePage>> {
+  /**
+   * Rows of a table in the order (window start, key). Pulls from the log first if the caller has seen more than is
+   * applied; without `atLeast` (null) the caller has not said, and gets what there is.
+   */
+  async query(table: string, query: TableQuery, atLeast: AtLeast | null): Promise<Answer<TablePage>> {
     const { engine } = this.#run();
-    for (const { topic, generation, offset } of atLeast) {
+    for (const { topic, generation, offset } of atLeast ?? []) {
       const machine = await engine.ready();
       if (machine.standing(topic, generation, offset, offset).at !== "known") await engine.catchUp(topic, generation, offset);
     }
@@ -100,7 +103,7 @@ export class Task extends DurableObject<Env> {
     return this.#answer(
       machine,
       { rows, streamTime: found.streamTime, late: found.late, applied },
-      atLeast.length > 0 ? "session" : "eventual",
+      atLeast === null ? "eventual" : "session",
     );
   }
 

@@ -121,6 +121,39 @@ describe("a source topic that is deleted", () => {
   });
 });
 
+describe("the level of an answer", () => {
+  const levelOf = async (path: string, context: string | null) => {
+    const answered = await call(path, { headers: { ...admin, ...(context !== null && { "Skerry-Context": context }) } });
+    expect(answered.status, await answered.clone().text()).toBe(200);
+    return answered.headers.get("skerry-level");
+  };
+  const appendTo = async (origin: string) => {
+    const appended = await call("/v1/stream/flights", { method: "POST", body: JSON.stringify([flight(origin, 1, 1)]) });
+    return appended.headers.get("skerry-context");
+  };
+
+  it("[ST41] is the session's also where the caller has seen one partition only, and not without a context", async () => {
+    await createFlights();
+    const context = await appendTo("LVL");
+    expect(await levelOf("/v1/tables/delays", context)).toBe("session");
+    expect(await levelOf("/v1/tables/delays?key=OTHER", context)).toBe("session");
+    expect(await levelOf("/v1/tables/delays", null)).toBe("eventual");
+  });
+
+  it("[ST41] is not the session's where what the caller appended was deleted with its topic", async () => {
+    await createFlights();
+    const context = await appendTo("LVX");
+    await call("/v1/topics/flights", { method: "DELETE" });
+    expect(await levelOf("/v1/tables/delays?key=LVX", context)).toBe("eventual");
+    await createFlights();
+    expect(await levelOf("/v1/tables/delays?key=LVX", context)).toBe("eventual");
+    // The answer's own context has let go of it.
+    const answered = await call("/v1/tables/delays?key=LVX", { headers: { ...admin, "Skerry-Context": context as string } });
+    expect(await levelOf("/v1/tables/delays?key=LVX", answered.headers.get("skerry-context"))).toBe("session");
+    expect(await levelOf("/v1/tables/delays?key=LVX", await appendTo("LVX"))).toBe("session");
+  });
+});
+
 describe("a receiver that does not take what a task sends", () => {
   afterEach(async () => {
     await evictAllDurableObjects();

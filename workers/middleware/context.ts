@@ -17,6 +17,18 @@ export function seen(c: Context<AppEnv>, object: string): number | null {
   return seenBy(c).get(object) ?? null;
 }
 
+/** The objects under a prefix of their names that the caller has seen. Throws `bad_context`. */
+export function seenUnder(c: Context<AppEnv>, prefix: string): string[] {
+  return [...seenBy(c).keys()].filter((name) => name.startsWith(prefix));
+}
+
+/** Takes an object that is gone for good out of the context, so that the caller need not carry it on. */
+export function forget(c: Context<AppEnv>, object: string): void {
+  const rest = new Map(seenBy(c));
+  rest.delete(object);
+  incoming.set(c, rest);
+}
+
 function seenBy(c: Context<AppEnv>): Seen {
   let known = incoming.get(c);
   if (known === undefined) {

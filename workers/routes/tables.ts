@@ -6,14 +6,16 @@ import { checkQuery, type TableQuery } from "../../core/streams/table.ts";
 import type { TableRow, Topology } from "../../core/streams/topology.ts";
 import type { Answer } from "../../core/wire/answer.ts";
 import { fromBase64Url, toBase64Url } from "../../core/wire/base64url.ts";
+import type { TopicMeta } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
+import { objectName } from "../../core/wire/names.ts";
 import { partitionName, taskName } from "../../durable-objects/streams.ts";
 import type { AtLeast, TablePage } from "../../durable-objects/task/task.ts";
 import { TOPOLOGIES, tableNamed } from "../../topologies/index.ts";
-import { topicMeta } from "../directory.ts";
+import { refreshTopic, topicMeta } from "../directory.ts";
 import type { AppEnv } from "../env.ts";
 import { authorize } from "../middleware/auth.ts";
-import { note, seen } from "../middleware/context.ts";
+import { forget, note, seen, seenUnder } from "../middleware/context.ts";
 import { problems } from "../middleware/openapi.ts";
 import { timed } from "../middleware/trace.ts";
 import { json } from "./schemas.ts";
@@ -113,7 +115,7 @@ export function tablesRoutes(app: OpenAPIHono<AppEnv>): void {
       Promise.all(
         partitions.map(async (partition) => {
           const task = c.env.TASK.getByName(taskName(scope, topology, partition));
-          const page = note(c, (await task.query(table, asked, atLeast[partition] as AtLeast)) as Answer<TablePage>);
+          const page = note(c, (await task.query(table, asked, atLeast[partition] ?? null)) as Answer<TablePage>);
           const applied = Object.fromEntries(Object.entries(page.applied).map(([topic, offset]) => [`${topic}/${partition}`, offset]));
           return { partition, ...page, applied };
         }),
@@ -134,23 +136,41 @@ export function tablesRoutes(app: OpenAPIHono<AppEnv>): void {
   });
 }
 
-/** For each partition, how far its sources must be applied before the answer holds what the caller has seen. */
-async function seenSources(c: Context<AppEnv>, topology: Topology): Promise<AtLeast[]> {
+/**
+ * For each partition, how far its sources must be applied before the answer holds what the caller has seen; null where
+ * nothing can be promised: there is no context, or it names records of a topic that was deleted since.
+ */
+async function seenSources(c: Context<AppEnv>, topology: Topology): Promise<(AtLeast | null)[]> {
   const scope = c.get("scope");
-  const needs: AtLeast[] = Array.from({ length: topology.partitions }, () => []);
-  if (c.req.header("skerry-context") === undefined) return needs;
-  for (const source of topology.sources) {
-    const topic = await topicMeta(c.env, scope, source).catch((thrown) => {
-      if (errorOf(thrown).code === "topic_not_found") return null;
-      throw thrown;
-    });
-    if (topic === null) continue;
-    for (let partition = 0; partition < topology.partitions; partition++) {
-      const offset = seen(c, partitionName(scope, source, topic.generation, partition));
-      if (offset !== null) needs[partition]?.push({ topic: source, generation: topic.generation, offset });
+  const partitions = Array.from({ length: topology.partitions }, (_, partition) => partition);
+  if (!c.req.header("skerry-context")) return partitions.map(() => null);
+  const needs: (AtLeast | null)[] = partitions.map(() => []);
+  for (const topic of topology.sources) {
+    const known = seenUnder(c, `${objectName(scope, "streams", "topic", topic)}/`);
+    if (known.length === 0) continue;
+    const isOf = (generation: number) => (name: string) => name.includes(`/g${generation}/`);
+    let generation = await generationOf(topicMeta(c.env, scope, topic));
+    // What this isolate knows may be older than what the caller has seen elsewhere.
+    if (!known.every(isOf(generation))) generation = await generationOf(refreshTopic(c.env, scope, topic));
+    for (const partition of partitions) {
+      const offset = seen(c, partitionName(scope, topic, generation, partition));
+      if (offset !== null) needs[partition]?.push({ topic, generation, offset });
+      if (known.some((name) => !isOf(generation)(name) && name.endsWith(`/${partition}`))) needs[partition] = null;
     }
+    // Said once: the next answer promises again.
+    for (const name of known) if (!isOf(generation)(name)) forget(c, name);
   }
   return needs;
+}
+
+/** 0 for a topic that there is not. */
+async function generationOf(topic: Promise<TopicMeta>): Promise<number> {
+  try {
+    return (await topic).generation;
+  } catch (thrown) {
+    if (errorOf(thrown).code !== "topic_not_found") throw thrown;
+    return 0;
+  }
 }
 
 function parseQuery(raw: z.infer<typeof QuerySchema>): TableQuery {
