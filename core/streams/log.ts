@@ -68,7 +68,7 @@ export class PartitionLog {
     if (known !== null && producer.epoch < known.epoch) {
       throw new SkerryError(
         "stale_epoch",
-        `Producer "${producer.id}" is at epoch ${known.epoch}; a newer instance has taken over from epoch ${producer.epoch}.`,
+        `Producer "${nameOf(producer)}" is at epoch ${known.epoch}; a newer instance has taken over from epoch ${producer.epoch}.`,
         {
           headers: { "Producer-Epoch": String(known.epoch) },
         },
@@ -108,8 +108,13 @@ export function recordsFrom(
   });
 }
 
+/** As its owner knows it: clients and tasks are kept apart by the first segment. */
+function nameOf({ id }: Producer): string {
+  return id.slice(id.indexOf("/") + 1);
+}
+
 function gap(producer: Producer, expected: number): SkerryError {
-  return new SkerryError("sequence_gap", `Producer "${producer.id}" sent sequence number ${producer.seq}, expected ${expected}.`, {
+  return new SkerryError("sequence_gap", `Producer "${nameOf(producer)}" sent sequence number ${producer.seq}, expected ${expected}.`, {
     headers: { "Producer-Expected-Seq": String(expected), "Producer-Received-Seq": String(producer.seq) },
     extra: { expected, received: producer.seq },
   });

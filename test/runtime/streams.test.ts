@@ -73,7 +73,12 @@ describe("the thread in workerd", () => {
     expect(again.headers.get("producer-seq")).toBe("0");
     const skipped = await append(batch, producer(0, 2));
     expect(skipped.status).toBe(409);
-    expect(await skipped.json()).toMatchObject({ code: "sequence_gap", expected: 1, received: 2 });
+    expect(await skipped.json()).toMatchObject({
+      code: "sequence_gap",
+      expected: 1,
+      received: 2,
+      detail: 'Producer "evicted" sent sequence number 2, expected 1.',
+    });
     expect(skipped.headers.get("producer-expected-seq")).toBe("1");
     expect((await append(batch, producer(1, 0))).status).toBe(200);
     const stale = await append(batch, producer(0, 1));
