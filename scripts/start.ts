@@ -17,14 +17,21 @@ await command(async () => {
   const serving = await serve({ built, host, port, state, env: process.env });
   stopOnSignals(serving);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  console.log(`ready ${serving.url}`);
-  console.log(`\n  admin key  ${serving.key}${serving.minted ? "  (minted now, kept with the state)" : ""}`);
-  console.log(`  state      ${state}`);
-  console.log(`  console    ${serving.url}/   reference ${serving.url}/docs   (ready in ${seconds} s)`);
-  console.log(`\nTry it: mint a token that may read and write everything for an hour\n`);
+  // One write: who waits for "ready" and then reads the key must find it there.
   console.log(
-    `  curl -X POST ${serving.url}/v1/tokens -H 'Authorization: Bearer ${serving.key}' -H 'Content-Type: application/json' \\\n` +
-      `    -d '{"grants":[{"capability":"*","name":"*","rights":["read","write"]}],"expiresIn":3600}'\n`,
+    [
+      `ready ${serving.url}`,
+      "",
+      `  admin key  ${serving.key}${serving.minted ? "  (minted now, kept with the state)" : ""}`,
+      `  state      ${state}`,
+      `  console    ${serving.url}/   reference ${serving.url}/docs   (ready in ${seconds} s)`,
+      "",
+      "Try it: mint a token that may read and write everything for an hour",
+      "",
+      `  curl -X POST ${serving.url}/v1/tokens -H 'Authorization: Bearer ${serving.key}' -H 'Content-Type: application/json' \\`,
+      `    -d '{"grants":[{"capability":"*","name":"*","rights":["read","write"]}],"expiresIn":3600}'`,
+      "",
+    ].join("\n"),
   );
 });
 
