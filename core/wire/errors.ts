@@ -33,6 +33,7 @@ export const ERRORS = {
   table_not_found: { status: 404, close: 4404, retryable: false, title: "There is no such table" },
   topology_not_found: { status: 404, close: 4404, retryable: false, title: "There is no such topology" },
   room_not_found: { status: 404, close: 4404, retryable: false, title: "There is no such room" },
+  group_not_found: { status: 404, close: 4404, retryable: false, title: "There is no such group" },
   model_not_found: { status: 404, close: 4404, retryable: false, title: "There is no such model" },
   token_not_found: { status: 404, close: 4404, retryable: false, title: "There is no such token" },
   offset_trimmed: { status: 410, close: 4410, retryable: false, title: "The offset is older than what is retained" },
