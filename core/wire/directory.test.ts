@@ -1,6 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkTopicConfig, DIRECTORY_SHARDS, directoryShard, mergePage, sameTopicConfig } from "./directory.ts";
+import {
+  checkGroupConfig,
+  checkMembers,
+  checkTopicConfig,
+  DIRECTORY_SHARDS,
+  directoryShard,
+  firstMembers,
+  mergePage,
+  sameGroupConfig,
+  sameTopicConfig,
+} from "./directory.ts";
 
 const wrong = expect.objectContaining({ code: "bad_request" });
 
@@ -93,5 +103,40 @@ describe("the directory's entries", () => {
         expect(seen).toEqual(sorted);
       }),
     );
+  });
+
+  it("[WD7] a group that names nothing has three replicas in three regions; one alone lives where it is asked for", () => {
+    const three = checkGroupConfig({});
+    expect(three.replicas).toBe(3);
+    expect(new Set(three.regions).size).toBe(3);
+    expect(checkGroupConfig({ replicas: 1 })).toEqual({ replicas: 1, regions: [] });
+    expect(checkGroupConfig({ regions: ["weur", "weur", "eeur"] })).toEqual({ replicas: 3, regions: ["weur", "weur", "eeur"] });
+    expect(checkGroupConfig(checkGroupConfig({ replicas: 5 }))).toEqual(checkGroupConfig({ replicas: 5 }));
+    expect(sameGroupConfig(three, checkGroupConfig(three))).toBe(true);
+    expect(sameGroupConfig(three, checkGroupConfig({ regions: ["weur", "weur", "eeur"] }))).toBe(false);
+    expect(firstMembers(checkGroupConfig({ regions: ["me"] }))).toEqual({ members: [{ id: 1, region: "me", learner: false }], nextId: 2 });
+  });
+
+  it.each([
+    { replicas: 0 },
+    { replicas: 2 },
+    { replicas: 7 },
+    { replicas: "3" },
+    { replicas: 3, regions: ["weur"] },
+    { regions: ["weur", "weur"] },
+    { regions: ["mars"] },
+    { regions: "weur" },
+    { replicas: null, regions: 7 },
+  ])("[WD7] a group of %j is refused", (config) => {
+    expect(() => checkGroupConfig(config as never)).toThrow(wrong);
+  });
+
+  it("[WD8] members have ids of their own, none that is still to be given", () => {
+    const member = (id: number) => ({ id, region: null, learner: false });
+    checkMembers({ members: [member(1), member(7)], nextId: 8 });
+    for (const members of [[], [member(1), member(1)], [member(8)], [member(0)], [{ ...member(1), region: "x" as never }]]) {
+      expect(() => checkMembers({ members, nextId: 8 })).toThrow(wrong);
+    }
+    expect(() => checkMembers({ members: Array.from({ length: 10 }, (_, i) => member(i + 1)), nextId: 99 })).toThrow(wrong);
   });
 });

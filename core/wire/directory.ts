@@ -24,6 +24,19 @@ export type Entry = { name: string; version: number; generation: number; created
 export type TopicMeta = TopicConfig & Entry;
 export type RoomMeta = Entry;
 
+/** Where a replica can be asked to live: the platform's location hints. */
+export const REGIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
+export type Region = (typeof REGIONS)[number];
+/** What a group is made with: how many replicas, and where, one region each; none where the platform chooses (`regions: []`). */
+export type GroupConfig = { replicas: (typeof GROUP_SIZES)[number]; regions: Region[] };
+/** `learner`: it follows the log and counts in no majority. */
+export type GroupMember = { id: number; region: Region | null; learner: boolean };
+/**
+ * A group as the directory knows it: enough to find its replicas. Who votes is decided by the group's own log; `members`
+ * follows it, and a replica that is not in it any more says so itself. `nextId` is the id of the next replica: none is used twice.
+ */
+export type GroupMeta = GroupConfig & Entry & { members: GroupMember[]; nextId: number };
+
 /** One page of names in ascending code-unit order; `next` is the name to continue after, null at the end. */
 export type Page<T> = { items: T[]; next: string | null };
 
@@ -42,6 +55,13 @@ export interface DirectoryPort {
   getRoom(name: string): Promise<Answer<RoomMeta | null>>;
   deleteRoom(name: string): Promise<Answer<{ deleted: boolean }>>;
   listRooms(after: string | null, limit: number): Promise<Answer<RoomMeta[]>>;
+  /** As {@link DirectoryPort.putTopic}. The first members are 1 to `replicas`. */
+  putGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; created: boolean }>>;
+  getGroup(name: string): Promise<Answer<GroupMeta | null>>;
+  deleteGroup(name: string): Promise<Answer<{ deleted: boolean }>>;
+  listGroups(after: string | null, limit: number): Promise<Answer<GroupMeta[]>>;
+  /** Writes down other members. Throws `stale_metadata` where the entry's version is not `version`, `group_not_found`. */
+  updateGroup(name: string, version: number, change: Pick<GroupMeta, "members" | "nextId">): Promise<Answer<GroupMeta>>;
 }
 
 /** Shards of a project's directory. Fixed for ever: a name's shard is part of where its entry lives. */
@@ -51,6 +71,12 @@ export const DEFAULT_MAX_FUTURE_MS = 300_000;
 /** A year: beyond it a clock is broken, not early. */
 export const MAX_FUTURE_MS = 31_536_000_000;
 export const MAX_PAGE = 1000;
+/** Even numbers tolerate no more failures than the odd one below. */
+export const GROUP_SIZES = [1, 3, 5] as const;
+/** Members of a group at any time, learners included: a change may go through more than the final number. */
+export const MAX_MEMBERS = 9;
+/** Regions for a group that names none: any one of them can be lost, and a majority is near the Atlantic. */
+const DEFAULT_REGIONS: readonly Region[] = ["enam", "weur", "wnam", "eeur", "sam"];
 
 const MAX_POINTER = 256;
 // RFC 6901: empty (the whole document) or /-led tokens, in which ~ is followed by 0 or 1.
@@ -87,6 +113,50 @@ export function sameTopicConfig(a: TopicConfig, b: TopicConfig): boolean {
     a.timestamp === b.timestamp &&
     a.maxFutureMs === b.maxFutureMs
   );
+}
+
+/**
+ * Checks a group's configuration, filling what may be left out: three replicas, in regions of our choice. Throws
+ * `bad_request`, naming the wrong member.
+ */
+export function checkGroupConfig(config: { replicas?: unknown; regions?: unknown }): GroupConfig {
+  const given = config.regions === undefined || (Array.isArray(config.regions) && config.regions.length === 0) ? null : config.regions;
+  const replicas = config.replicas ?? (Array.isArray(given) ? given.length : 3);
+  if (!isGroupSize(replicas)) throw new SkerryError("bad_request", `"replicas" is one of ${GROUP_SIZES.join(", ")}.`);
+  // One replica lives where it is first asked for, unless told otherwise.
+  if (given === null) return { replicas, regions: replicas === 1 ? [] : DEFAULT_REGIONS.slice(0, replicas) };
+  if (!Array.isArray(given) || given.length !== replicas || !given.every(isRegion)) {
+    throw new SkerryError("bad_request", `"regions" names a region for each of ${replicas} replicas, out of ${REGIONS.join(", ")}.`);
+  }
+  return { replicas, regions: [...given] };
+}
+
+export function isRegion(region: unknown): region is Region {
+  return REGIONS.includes(region as Region);
+}
+
+function isGroupSize(replicas: unknown): replicas is GroupConfig["replicas"] {
+  return GROUP_SIZES.includes(replicas as GroupConfig["replicas"]);
+}
+
+export function sameGroupConfig(a: GroupConfig, b: GroupConfig): boolean {
+  return a.replicas === b.replicas && a.regions.length === b.regions.length && a.regions.every((region, i) => region === b.regions[i]);
+}
+
+/** The members of a group just made. */
+export function firstMembers({ replicas, regions }: GroupConfig): Pick<GroupMeta, "members" | "nextId"> {
+  const members = Array.from({ length: replicas }, (_, i) => ({ id: i + 1, region: regions[i] ?? null, learner: false }));
+  return { members, nextId: replicas + 1 };
+}
+
+/** Checks what is to be written as a group's members. Throws `bad_request`. */
+export function checkMembers({ members, nextId }: Pick<GroupMeta, "members" | "nextId">): void {
+  const ids = new Set(members.map(({ id }) => id));
+  const whole = members.every(
+    ({ id, region }) => Number.isSafeInteger(id) && id > 0 && id < nextId && (region === null || isRegion(region)),
+  );
+  if (members.length < 1 || members.length > MAX_MEMBERS || ids.size !== members.length || !whole || !Number.isSafeInteger(nextId))
+    throw new SkerryError("bad_request", `A group has 1 to ${MAX_MEMBERS} members with ids of their own below its next one.`);
 }
 
 /** One page of the shards' lists; each is ordered and has up to `limit + 1` names after the page before. */

@@ -1,9 +1,15 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Answer, answer } from "../../core/wire/answer.ts";
 import {
+  checkGroupConfig,
+  checkMembers,
   checkTopicConfig,
   type DirectoryPort,
+  firstMembers,
+  type GroupConfig,
+  type GroupMeta,
   type RoomMeta,
+  sameGroupConfig,
   sameTopicConfig,
   type TopicConfig,
   type TopicMeta,
@@ -70,6 +76,42 @@ export class Directory extends DurableObject<Env> implements DirectoryPort {
     return answer(this.#store.list("room", after, limit).map(roomOf), null, "durable");
   }
 
+  async putGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; created: boolean }>> {
+    const wanted = checkGroupConfig(config);
+    const { entry, created, rows } = this.#put("group", name, JSON.stringify({ ...wanted, ...firstMembers(wanted) }));
+    const group = groupOf(entry);
+    if (!created && !sameGroupConfig(group, wanted))
+      throw new SkerryError("conflict", `The group "${name}" exists with another configuration. Change its members instead.`, {
+        extra: { existing: group },
+      });
+    return answer({ group, created }, null, "durable", rows);
+  }
+
+  async getGroup(name: string): Promise<Answer<GroupMeta | null>> {
+    const entry = this.#store.get("group", name);
+    return answer(entry && entry.deletedAt === null ? groupOf(entry) : null, null, "durable");
+  }
+
+  async deleteGroup(name: string): Promise<Answer<{ deleted: boolean }>> {
+    return this.#delete("group", name);
+  }
+
+  async listGroups(after: string | null, limit: number): Promise<Answer<GroupMeta[]>> {
+    return answer(this.#store.list("group", after, limit).map(groupOf), null, "durable");
+  }
+
+  async updateGroup(name: string, version: number, change: Pick<GroupMeta, "members" | "nextId">): Promise<Answer<GroupMeta>> {
+    const entry = this.#store.get("group", name);
+    if (!entry || entry.deletedAt !== null) throw new SkerryError("group_not_found", `There is no group "${name}".`);
+    if (entry.version !== version)
+      throw new SkerryError("stale_metadata", `The group "${name}" was changed meanwhile; read it anew.`, { retryAfter: 1 });
+    const { members, nextId } = change;
+    checkMembers({ members, nextId });
+    const next = { ...entry, version: version + 1, config: JSON.stringify({ ...JSON.parse(entry.config), members, nextId }) };
+    this.#store.put(next);
+    return answer(groupOf(next), null, "durable", 1);
+  }
+
   #put(kind: EntryRecord["kind"], name: string, config: string): { entry: EntryRecord; created: boolean; rows: number } {
     checkName(kind, name);
     const before = this.#store.get(kind, name);
@@ -91,6 +133,10 @@ export class Directory extends DurableObject<Env> implements DirectoryPort {
 
 function roomOf({ name, version, generation, createdAt }: EntryRecord): RoomMeta {
   return { name, version, generation, createdAt };
+}
+
+function groupOf(entry: EntryRecord): GroupMeta {
+  return { ...(JSON.parse(entry.config) as Omit<GroupMeta, keyof RoomMeta>), ...roomOf(entry) };
 }
 
 function topicOf(entry: EntryRecord): TopicMeta {

@@ -1,6 +1,6 @@
 /** One name of a shard; `deletedAt` in Unix milliseconds marks one that is gone. */
 export type EntryRecord = {
-  kind: "topic" | "room";
+  kind: "topic" | "room" | "group";
   name: string;
   version: number;
   generation: number;

@@ -1,9 +1,19 @@
 import { evictDurableObject, listDurableObjectIds } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { checkTopicConfig, DIRECTORY_SHARDS, directoryShard } from "../../core/wire/directory.ts";
+import { checkGroupConfig, checkTopicConfig, DIRECTORY_SHARDS, directoryShard } from "../../core/wire/directory.ts";
 import { objectName, type Scope } from "../../core/wire/names.ts";
-import { directory, forgetTopic, listRooms, listTopics, refreshTopic, topicMeta } from "../../workers/directory.ts";
+import {
+  directory,
+  forgetGroup,
+  forgetTopic,
+  groupMeta,
+  listGroups,
+  listRooms,
+  listTopics,
+  refreshTopic,
+  topicMeta,
+} from "../../workers/directory.ts";
 import { codeOf } from "./gate-kit.ts";
 
 let count = 0;
@@ -120,5 +130,28 @@ describe("the Worker's copy of a topic", () => {
     await port.deleteTopic("t");
     forgetTopic(scope, "t");
     expect(await codeOf(topicMeta(env, scope, "t"))).toBe("topic_not_found");
+  });
+
+  it("[WD9] a group's members change one after the other, and a group made again begins anew", async () => {
+    const scope = fresh();
+    const port = directory(env, scope, "g");
+    const wanted = checkGroupConfig({ regions: ["weur", "weur", "enam"] });
+    const { group } = (await port.putGroup("g", wanted)).value;
+    expect(group).toMatchObject({ ...wanted, generation: 1, nextId: 4, members: [{ id: 1, region: "weur" }, { id: 2 }, { id: 3 }] });
+    expect((await port.putGroup("g", wanted)).value.created).toBe(false);
+    expect(await codeOf(port.putGroup("g", checkGroupConfig({ replicas: 1 })))).toBe("conflict");
+    const members = [...group.members, { id: 4, region: "me" as const, learner: true }];
+    const { value: changed } = await port.updateGroup("g", group.version, { members, nextId: 5 });
+    expect(changed).toMatchObject({ version: group.version + 1, members });
+    await evictDurableObject(stubOf(scope, "g"));
+    expect(await codeOf(port.updateGroup("g", group.version, { members: [], nextId: 5 }))).toBe("stale_metadata");
+    expect(await codeOf(port.updateGroup("g", changed.version, { members: [], nextId: 5 }))).toBe("bad_request");
+    expect(await groupMeta(env, scope, "g")).toEqual(changed);
+    expect((await listGroups(env, scope)).items).toEqual([changed]);
+    await port.deleteGroup("g");
+    forgetGroup(scope, "g");
+    expect(await groupMeta(env, scope, "g")).toBeNull();
+    expect(await codeOf(port.updateGroup("g", changed.version, { members, nextId: 5 }))).toBe("group_not_found");
+    expect((await port.putGroup("g", checkGroupConfig({ replicas: 1 }))).value.group).toMatchObject({ generation: 2, nextId: 2 });
   });
 });
