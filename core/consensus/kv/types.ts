@@ -75,10 +75,18 @@ export type Operation =
   | { op: "leaseRenew"; request: { ids: bigint[] } };
 
 /**
- * One entry of the log. `at`: the proposer's clock, Unix milliseconds, for leases alone. `session`: what makes a retry of the
- * same `(client, seq)` answer what the first attempt answered, without happening twice.
+ * What makes a retry of the same `(client, seq)` answer what the first attempt answered, without happening twice. A client numbers
+ * its commands 1, 2, 3… and may have up to {@link MAX_PIPELINE} of them under way, in any order; `ack` says that it has the
+ * answers of all up to there, so that they are forgotten. Refused, and never applied again: a `seq` at or below the client's
+ * `ack`, one whose answer was pushed out by {@link MAX_PIPELINE} later ones, and one with an `ack` over 0 of a client that is not
+ * known (any more).
  */
-export type Command = { operation: Operation; at: number; session: { client: string; seq: number } | null };
+export type Session = { client: string; seq: number; ack: number };
+/** Answers that are remembered for one client. */
+export const MAX_PIPELINE = 1024;
+
+/** One entry of the log. `at`: the proposer's clock, Unix milliseconds, for leases alone. */
+export type Command = { operation: Operation; at: number; session: Session | null };
 
 export type OperationResult =
   | { op: "put"; response: PutResponse }

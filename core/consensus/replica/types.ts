@@ -1,4 +1,4 @@
-import type { Header, LeaseGrantResponse, Operation, OperationResult, RangeRequest, RangeResponse } from "../kv/types.ts";
+import type { Header, LeaseGrantResponse, Operation, OperationResult, RangeRequest, RangeResponse, Session } from "../kv/types.ts";
 import type { ConfState, NodeId, Role } from "../raft/types.ts";
 
 /**
@@ -10,7 +10,7 @@ export type ReadLevel = { level: "linearizable" } | { level: "bounded"; ms: numb
 /** What the Worker asks a replica. Everything but reads of a weaker level is answered by the leader alone. */
 export type Ask =
   | { ask: "range"; request: RangeRequest; read: ReadLevel; after: number }
-  | { ask: "write"; operation: Operation; session: { client: string; seq: number } | null }
+  | { ask: "write"; operation: Operation; session: Session | null }
   | { ask: "leaseKeepAlive"; id: bigint }
   | { ask: "leaseTimeToLive"; id: bigint; keys: boolean }
   | { ask: "leases" }
