@@ -1,36 +1,51 @@
 // node scripts/bootstrap.mjs COMMAND [ARGUMENTS]: what every npm script of this repository calls.
 //
-// It needs nothing but Node 20, npm and this file: it installs what is missing, then runs scripts/COMMAND on the Node
-// that the repository pins. No package's install script is run: none is needed, and newer npm blocks them anyway.
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+// It needs nothing but Node 20, npm and what it imports: it installs what is missing, then runs scripts/COMMAND on a
+// Node that can.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { install } from "./lib/install.mjs";
+import { adviceFor, chooseNode } from "./lib/node.mjs";
+import { parentOf } from "./lib/proc.mjs";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-/** The first major version that runs TypeScript as it stands and that wrangler supports. */
-const NODE_MAJOR = 24;
-/** Set for the run on the pinned Node: the process that started it, which passes signals on. */
+/** Set for the run on another Node: the process that started it, which passes signals on. */
 const PARENT = "SKERRY_BOOTSTRAP_PID";
 
 const [name, ...rest] = process.argv.slice(2);
 const script = [`${name}.ts`, `${name}.mjs`].map((file) => join(ROOT, "scripts", file)).find((file) => existsSync(file));
 if (script === undefined) fail(`There is no command "${name}". See the scripts in package.json.`);
 
-install();
-const node = pinnedNode();
-if (node === process.execPath) {
+const here = { version: process.versions.node, platform: process.platform, arch: process.arch, execPath: process.execPath };
+const node = chosen();
+const complaint = await install(ROOT);
+if (complaint !== null) fail(complaint);
+// What is installed by now decides: an optional package may be missing all the same.
+const { path, options } = existsSync(node.path) ? node : chosen();
+if (path === process.execPath && options.every((option) => process.execArgv.includes(option))) {
   whenOrphaned(() => process.kill(process.pid, "SIGTERM"));
   process.argv.splice(1, 2, script);
   await import(pathToFileURL(script).href);
 } else {
   const env = { ...process.env, [PARENT]: String(process.pid) };
-  const child = spawn(node, [fileURLToPath(import.meta.url), name, ...rest], { stdio: "inherit", env });
+  // For the processes too that the commands start.
+  if (options.length > 0) env.NODE_OPTIONS = [process.env.NODE_OPTIONS, ...options].filter(Boolean).join(" ");
+  const child = spawn(path, [...options, fileURLToPath(import.meta.url), name, ...rest], { stdio: "inherit", env });
   // A terminal's Ctrl-C reaches the child by itself; what is sent to this process alone must be passed on.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   whenOrphaned(() => child.kill("SIGTERM"));
+  // As on a system without the C library that the package is built for.
+  child.on("error", () => fail(adviceFor(here)));
   child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
+}
+
+function chosen() {
+  const choice = chooseNode(ROOT, here);
+  if ("complaint" in choice) fail(choice.complaint);
+  return choice;
 }
 
 /**
@@ -47,59 +62,6 @@ function whenOrphaned(callback) {
     callback();
   }, 100);
   watch.unref();
-}
-
-/** The parent of a process, or `null` where the system does not tell. The name, in parentheses, may hold spaces: proc(5). */
-function parentOf(pid) {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-  } catch {
-    return null;
-  }
-}
-
-/** Installs the packages of the lockfile, workspaces included, unless exactly these are installed already. */
-function install() {
-  const missing = missingPackage();
-  if (missing === null) return;
-  console.error(`Installing packages (${missing}) …`);
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-  const { status } = spawnSync(npm, args, { cwd: ROOT, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
-  if (status !== 0) fail("The packages could not be installed: see npm's message above. A network connection is needed the first time.");
-}
-
-/** Which package of the lockfile is not installed in that version, by npm's own record of what it installed; `null` for none. */
-function missingPackage() {
-  const wanted = readPackages(join(ROOT, "package-lock.json"));
-  if (wanted === null) fail("package-lock.json is missing or damaged: restore it from git.");
-  const installed = readPackages(join(ROOT, "node_modules/.package-lock.json"));
-  if (installed === null) return "none are installed yet";
-  for (const [path, entry] of Object.entries(wanted)) {
-    // Links are our own workspaces; optional packages are there only for the platform they fit.
-    if (!path.includes("node_modules/") || entry.link || (entry.optional && !(path in installed))) continue;
-    if (installed[path]?.version !== entry.version) return `${path.replace(/^.*node_modules\//, "")}@${entry.version} is missing`;
-  }
-  return null;
-}
-
-function readPackages(file) {
-  try {
-    return JSON.parse(readFileSync(file, "utf8")).packages;
-  } catch {
-    return null;
-  }
-}
-
-/** This Node if it is new enough, else the one that the lockfile pins for this platform. */
-function pinnedNode() {
-  if (Number(process.versions.node.split(".")[0]) >= NODE_MAJOR) return process.execPath;
-  const pinned = join(ROOT, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
-  if (existsSync(pinned)) return pinned;
-  fail(
-    `Skerry runs on Node ${NODE_MAJOR}. No package of it exists for ${process.platform} on ${process.arch}, and this is Node ${process.versions.node}: install Node ${NODE_MAJOR} or newer and try again.`,
-  );
 }
 
 function fail(sentence) {

@@ -1,32 +1,6 @@
-import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 
-/** Whether a process runs (a zombie does not). */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-  return statOf(pid)?.state !== "Z";
-}
-
-/**
- * What tells a process from a later one with the same id: the time it started, in the kernel's ticks. `null` where the
- * system does not tell (there is no /proc).
- */
-export const startOf = (pid: number): string | null => statOf(pid)?.started ?? null;
-
-function statOf(pid: number): { state: string; started: string } | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The command, in parentheses, may hold spaces; the fields after it do not. See proc(5).
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return { state: fields[0]!, started: fields[19]! };
-  } catch {
-    return null;
-  }
-}
+export { isAlive, startOf } from "./proc.mjs";
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
