@@ -1,13 +1,11 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { buildWorker } from "./scripts/lib/build-workers.ts";
+import { FILES } from "./scripts/lib/suites.ts";
 
 /** The admin key of the in-runtime tests; it is written to no deployment. */
 const TEST_ADMIN_KEY = "test-only-8Yt1nCq0ZkVb3xRw5LmJ7hGd";
 const COMPATIBILITY_DATE = "2026-10-31";
-
-/** Unit tests stand beside what they test; these suites need no runtime either. */
-const UNIT = ["core", "client", "durable-objects", "workers", "topologies", "scripts", "bench", "test/sim", "test/contract", "test/golden"];
 
 /** A `.wasm` import is a compiled module in a Worker; in Node it is compiled from the file. */
 const wasmModules = {
@@ -25,19 +23,19 @@ async function modelsWorker() {
   return { name: script, compatibilityDate: COMPATIBILITY_DATE, modules, modulesRoot: dir };
 }
 
-const sequential = {
-  environment: "node" as const,
-  fileParallelism: false,
-  testTimeout: 120_000,
-  hookTimeout: 120_000,
-};
+/**
+ * Far beyond what anything takes: a limit is there to end what hangs, and must not fail what a busy machine makes slow.
+ * The same of what a test waits for: vitest's own second is less than a pause of a loaded machine.
+ */
+const patient = { testTimeout: 180_000, hookTimeout: 180_000, expect: { poll: { timeout: 30_000, interval: 20 } } };
+const sequential = { environment: "node" as const, fileParallelism: false, ...patient };
 
 export default defineConfig({
   test: {
     projects: [
       {
         plugins: [wasmModules],
-        test: { name: "unit", environment: "node", include: UNIT.map((folder) => `${folder}/**/*.test.{ts,tsx,mjs}`), testTimeout: 20_000 },
+        test: { name: "unit", environment: "node", include: FILES.unit, ...patient },
       },
       {
         plugins: [
@@ -47,10 +45,10 @@ export default defineConfig({
             return { wrangler: { configPath: "./wrangler.toml" }, miniflare: { workers: [await modelsWorker()] } };
           }),
         ],
-        test: { name: "runtime", include: ["test/runtime/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 30_000 },
+        test: { name: "runtime", include: FILES.runtime, ...patient },
       },
-      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], globalSetup: ["test/e2e/build.setup.ts"], ...sequential } },
-      { test: { name: "browser", include: ["test/browser/**/*.test.ts"], globalSetup: ["test/browser/build.setup.ts"], ...sequential } },
+      { test: { name: "e2e", include: FILES.e2e, globalSetup: ["test/e2e/build.setup.ts"], ...sequential } },
+      { test: { name: "browser", include: FILES.browser, globalSetup: ["test/browser/build.setup.ts"], ...sequential } },
     ],
   },
 });

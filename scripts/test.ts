@@ -1,70 +1,75 @@
-// `npm test [-- STAGE… | FILTER…]`: every check and every test, each stage timed. The last line is the tally.
+// `npm test [-- STAGE… PART…]`: every check and every test, each stage timed; or some stages; or the test files with a part
+// in their path, of whichever stage they are. The last line is the tally.
 import { build } from "./lib/build.ts";
 import { checks } from "./lib/checks.ts";
 import { CHROMIUM_MISSING, chromiumPath } from "./lib/chromium.ts";
-import { runSuite, type Suite, type Tally } from "./lib/suites.ts";
+import { command } from "./lib/refusal.ts";
+import { type Stage, stagesOf } from "./lib/stages.ts";
+import { type Outcome, runSuite, type Suite, type Tally } from "./lib/suites.ts";
 
-const STAGES = ["check", "unit", "runtime", "build", "e2e", "browser"] as const;
-type Stage = (typeof STAGES)[number];
+type Result = Outcome & { stage: Stage; seconds: number; skipped: boolean };
 
-const named = process.argv.slice(2);
-const isStage = (name: string): name is Stage => (STAGES as readonly string[]).includes(name);
-const chosen = named.filter(isStage);
-const filters = named.filter((name) => !isStage(name));
-const stages = STAGES.filter((stage) => chosen.length === 0 || chosen.includes(stage));
+/** How many of the slowest files the summary names. */
+const SLOWEST = 15;
 
-const results: { stage: Stage; seconds: number; tally: Tally; skipped?: boolean }[] = [];
-for (const stage of stages) {
-  console.log(`\n── ${stage} ${"─".repeat(60 - stage.length)}`);
-  const started = performance.now();
-  const outcome = await run(stage);
-  results.push({
-    stage,
-    seconds: (performance.now() - started) / 1000,
-    tally: outcome ?? { passed: 0, failed: 0 },
-    skipped: outcome === null,
-  });
-}
-
-console.log("\n── summary");
-for (const { stage, seconds, tally, skipped } of results) {
-  const said = skipped ? "SKIPPED" : `${String(tally.passed).padStart(5)} passed ${String(tally.failed).padStart(4)} failed`;
-  console.log(`  ${stage.padEnd(8)} ${seconds.toFixed(1).padStart(6)} s  ${said}`);
-}
-const total = results.reduce((sum, { tally }) => ({ passed: sum.passed + tally.passed, failed: sum.failed + tally.failed }), {
-  passed: 0,
-  failed: 0,
+await command(async () => {
+  const { stages, parts } = stagesOf(process.argv.slice(2));
+  const results: Result[] = [];
+  for (const stage of stages) {
+    console.log(`\n── ${stage} ${"─".repeat(60 - stage.length)}`);
+    const started = performance.now();
+    const outcome = await run(stage, parts);
+    const seconds = (performance.now() - started) / 1000;
+    results.push({ stage, seconds, skipped: outcome === null, ...(outcome ?? { tally: { passed: 0, failed: 0 }, files: [] }) });
+  }
+  process.exit(summarize(results) ? 0 : 1);
 });
-console.log(
-  `  ${"all".padEnd(8)} ${results
-    .reduce((sum, { seconds }) => sum + seconds, 0)
-    .toFixed(1)
-    .padStart(6)} s\n`,
-);
-console.log(`${total.passed} passed, ${total.failed} failed`);
-process.exit(total.failed === 0 ? 0 : 1);
 
-/** One stage's tally; `null` where it was skipped, which is allowed outside of CI only. */
-async function run(stage: Stage): Promise<Tally | null> {
+/** Prints how everything ended, and says whether all is well. */
+function summarize(results: readonly Result[]): boolean {
+  const files = results.flatMap((result) => result.files).sort((a, b) => b.seconds - a.seconds);
+  if (files.length > 1) {
+    console.log("\n── slowest files");
+    for (const { path, seconds } of files.slice(0, SLOWEST)) console.log(`  ${seconds.toFixed(1).padStart(6)} s  ${path}`);
+  }
+  console.log("\n── summary");
+  for (const { stage, seconds, tally, skipped } of results) {
+    const said = skipped ? "SKIPPED" : `${String(tally.passed).padStart(5)} passed ${String(tally.failed).padStart(4)} failed`;
+    console.log(`  ${stage.padEnd(8)} ${seconds.toFixed(1).padStart(6)} s  ${said}`);
+  }
+  const sum = (figure: (result: Result) => number) => results.reduce((total, result) => total + figure(result), 0);
+  const [passed, failed] = [sum(({ tally }) => tally.passed), sum(({ tally }) => tally.failed)];
+  console.log(
+    `  ${"all".padEnd(8)} ${sum(({ seconds }) => seconds)
+      .toFixed(1)
+      .padStart(6)} s\n`,
+  );
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed === 0;
+}
+
+/** How one stage ended; `null` where it was skipped, which is allowed outside of CI only. */
+async function run(stage: Stage, parts: string[]): Promise<Outcome | null> {
+  const plain = (tally: Tally): Outcome => ({ tally, files: [] });
   switch (stage) {
     case "check":
-      return runChecks();
+      return plain(await runChecks());
     case "build":
       return build().then(
-        () => ({ passed: 1, failed: 0 }),
+        () => plain({ passed: 1, failed: 0 }),
         (error: unknown) => {
           console.error(error instanceof Error ? error.message : error);
-          return { passed: 0, failed: 1 };
+          return plain({ passed: 0, failed: 1 });
         },
       );
     case "browser":
-      if (chromiumPath() !== null) return runSuite(stage, filters);
+      if (chromiumPath() !== null) return runSuite(stage, parts);
       console.error(CHROMIUM_MISSING);
-      if (process.env.CI) return { passed: 0, failed: 1 };
+      if (process.env.CI) return plain({ passed: 0, failed: 1 });
       console.error("Skipped here; in CI this is a failure.");
       return null;
     default:
-      return runSuite(stage satisfies Suite, filters);
+      return runSuite(stage satisfies Suite, parts);
   }
 }
 

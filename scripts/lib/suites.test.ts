@@ -1,7 +1,10 @@
 import { expect, it } from "vitest";
 import { tallyOf } from "./suites.ts";
 
-const file = (status: string, ...tests: string[]) => ({ status, assertionResults: tests.map((each) => ({ status: each })) });
+const file = (status: string, ...tests: string[]) => ({
+  ...{ name: "/repo/a.test.ts", status, startTime: 0, endTime: 1000 },
+  assertionResults: tests.map((each) => ({ status: each })),
+});
 
 it("counts the tests that vitest reports", () => {
   expect(
