@@ -24,6 +24,7 @@ const SummarySchema = z
     sources: z.array(z.string()),
     tables: z.array(z.string()),
     sinks: z.array(z.string()).openapi({ description: "`topic:name` or `room:name`." }),
+    models: z.array(z.string()).openapi({ description: "What scores its records." }),
     closeOnIdle: z.number().nullable(),
   })
   .openapi("Topology");
@@ -47,6 +48,10 @@ const TaskSchema = z
   })
   .openapi("TaskStatus");
 
+const UnreadSchema = z
+  .object({ topic: z.string(), partition: z.number().int(), head: z.number().int().openapi({ description: "Records in it." }) })
+  .openapi("UnreadPartition");
+
 const list = createRoute({
   method: "get",
   path: "/v1/topologies",
@@ -61,7 +66,18 @@ const get = createRoute({
   tags,
   summary: "A topology, with the state of its tasks",
   request: { params: z.object({ topology: z.string().min(1).max(256).openapi({ example: "flight-desk" }) }) },
-  responses: { 200: json(SummarySchema.extend({ tasks: z.array(TaskSchema) }), "The topology."), ...problems("topology_not_found") },
+  responses: {
+    200: json(
+      SummarySchema.extend({
+        tasks: z.array(TaskSchema),
+        unread: z.array(UnreadSchema).openapi({
+          description: "Partitions of the sources that no task reads: a topic that is older than the topology can have more of them.",
+        }),
+      }),
+      "The topology.",
+    ),
+    ...problems("topology_not_found"),
+  },
 });
 
 export function topologiesRoutes(app: OpenAPIHono<AppEnv>): void {
@@ -74,7 +90,7 @@ export function topologiesRoutes(app: OpenAPIHono<AppEnv>): void {
     const topology = topologyNamed(c.req.valid("param").topology);
     authorize(c, "streams", topology.name, "read");
     const partitions = Array.from({ length: topology.partitions }, (_, partition) => partition);
-    const heads = await headsOf(c, topology);
+    const { heads, unread } = await headsOf(c, topology);
     const tasks = await timed(
       c,
       "tasks",
@@ -104,7 +120,7 @@ export function topologiesRoutes(app: OpenAPIHono<AppEnv>): void {
         }),
       ),
     );
-    return c.json({ ...describe(topology), tasks }, 200);
+    return c.json({ ...describe(topology), tasks, unread }, 200);
   });
 }
 
@@ -114,24 +130,33 @@ function describe(topology: Topology) {
   const sinks = nodes
     .flatMap((node) => (node.kind === "sink" ? [node.sink] : node.changes.map(({ sink }) => sink)))
     .map((sink) => (sink.kind === "topic" ? `topic:${sink.to.topic}` : `room:${sink.room}`));
-  return { name, version, partitions, sources, tables, sinks, closeOnIdle };
+  const ops = nodes.flatMap((node) => [...node.ops, ...(node.kind === "aggregate" ? node.changes.flatMap((each) => each.ops) : [])]);
+  const models = [...new Set(ops.flatMap((op) => (op.op === "model" ? [op.model] : [])))];
+  return { name, version, partitions, sources, tables, sinks, models, closeOnIdle };
 }
 
-/** Ends of the source partitions; a source that was never created has none. */
-async function headsOf(c: Context<AppEnv>, topology: Topology): Promise<Record<string, number>[]> {
+type Unread = { topic: string; partition: number; head: number };
+
+/** Ends of the source partitions by task, and of those that have no task; a source that was never created has none. */
+async function headsOf(c: Context<AppEnv>, topology: Topology): Promise<{ heads: Record<string, number>[]; unread: Unread[] }> {
   const scope = c.get("scope");
   const heads: Record<string, number>[] = Array.from({ length: topology.partitions }, () => ({}));
+  const unread: Unread[] = [];
   for (const source of topology.sources) {
     const topic = await topicMeta(c.env, scope, source).catch((thrown) => {
       if (errorOf(thrown).code === "topic_not_found") return null;
       throw thrown;
     });
     if (topic === null) continue;
+    const headOf = async (partition: number) =>
+      note(c, await c.env.TOPIC.getByName(partitionName(scope, source, topic.generation, partition)).stats()).head;
     await Promise.all(
       heads.map(async (head, partition) => {
-        head[source] = note(c, await c.env.TOPIC.getByName(partitionName(scope, source, topic.generation, partition)).stats()).head;
+        head[source] = await headOf(partition);
       }),
     );
+    const beyond = Array.from({ length: Math.max(0, topic.partitions - topology.partitions) }, (_, at) => topology.partitions + at);
+    unread.push(...(await Promise.all(beyond.map(async (partition) => ({ topic: source, partition, head: await headOf(partition) })))));
   }
-  return heads;
+  return { heads, unread };
 }

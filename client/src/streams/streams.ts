@@ -19,8 +19,13 @@ export type TopologyInfo = {
   sources: string[];
   tables: string[];
   sinks: string[];
+  /** Names of the models that score its records. */
+  models: string[];
   closeOnIdle: number | null;
 };
+
+/** A partition of a source that no task reads: the topic is older than the topology and has more of them. `head`: records in it. */
+export type UnreadPartition = { topic: string; partition: number; head: number };
 
 /** `lag`: records appended and not yet applied. `late` by table. */
 export type TaskStatus = {
@@ -34,6 +39,8 @@ export type TaskStatus = {
   poisoned: number;
   lastPoison: unknown[];
   outbox: number;
+  /** Receivers that do not take what they are sent, and why. */
+  waiting: { sink: string; to: string; code: string; detail: string }[];
   bytes: number;
 };
 
@@ -69,7 +76,7 @@ export class Streams {
   }
 
   /** A topology with the state of its tasks. */
-  topology(name: string, options: CallOptions = {}): Promise<TopologyInfo & { tasks: TaskStatus[] }> {
+  topology(name: string, options: CallOptions = {}): Promise<TopologyInfo & { tasks: TaskStatus[]; unread: UnreadPartition[] }> {
     return this.#http.json("GET", `/v1/topologies/${encodeURIComponent(name)}`, { signal: options.signal });
   }
 }
