@@ -31,8 +31,11 @@ export type WatchHeader = Header & { member: number; term: number };
  * took over sends twice it leaves out, and where it cannot go on because history was compacted it cancels the watch.
  */
 export type WatchListener = {
-  /** The watch is registered; events after `header.revision` (or from `startRevision` on) follow. */
-  created(id: number, header: WatchHeader): void;
+  /**
+   * The watch is registered; events after `header.revision` (or from `startRevision` on) follow. Unless `refusal` is not "":
+   * then it is etcd's reason why there is no such watch (its range is empty), and nothing follows.
+   */
+  created(id: number, header: WatchHeader, refusal: string): void;
   /** The next call comes only once this resolves: that is the back-pressure. */
   events(id: number, header: WatchHeader, events: WatchEvent[], more: boolean): void | Promise<void>;
   /** Nothing at or below `header.revision` is to come any more: for one watch (it has been silent), or for all (`null`, asked for). */
