@@ -1,12 +1,9 @@
-/** What a node is told when it is made, and the defaults of a group of Skerry. */
+/** What a node is told when it is made. */
+import type { RaftEvent } from "./events.ts";
 import { type NodeId, RaftError, type RaftStorage } from "./types.ts";
 
 /** No limit of size or count. */
 export const NO_LIMIT = Number.MAX_SAFE_INTEGER;
-
-export type LogLevel = "debug" | "info" | "warn" | "error";
-/** For transcripts and debugging: a node that is given none formats no sentence. */
-export type RaftLogger = (level: LogLevel, sentence: string) => void;
 
 export type RaftConfig = {
   /** This node: an integer above 0. */
@@ -18,17 +15,20 @@ export type RaftConfig = {
   electionTicks: number;
   /** Ticks between heartbeats of a leader. */
   heartbeatTicks: number;
-  /** Bytes of entries in one append message; one entry always fits. */
+  /** Bytes of entries (`entrySize`) in one append message; one entry always fits. */
   maxSizePerMessage: number;
-  /** Bytes of committed entries that are handed out and not yet applied; one entry always fits. */
+  /** Bytes of committed entries (`entrySize`) that are handed out and not yet applied; one entry always fits. */
   maxCommittedSizePerReady: number;
-  /** Bytes of proposals in the leader's log that are not committed; beyond it proposals are dropped. */
+  /** Bytes of data in the leader's log that is not yet applied; beyond it proposals are dropped. One proposal always fits. */
   maxUncommittedSize: number;
   /** Append messages under way to one follower. */
   maxInflightMessages: number;
-  /** Bytes of entries under way to one follower; at least `maxSizePerMessage`. */
+  /** Bytes of data under way to one follower; at least `maxSizePerMessage`. */
   maxInflightBytes: number;
-  /** A leader that hears from no quorum for `electionTicks` steps down; voters that hear from a leader refuse to vote. */
+  /**
+   * A leader that hears from no quorum for `electionTicks` steps down; a node that heard from a leader within `electionTicks`
+   * refuses to vote. Both count ticks: a host that does not tick while idle must leave it off.
+   */
   checkQuorum: boolean;
   /** Ask for votes before raising the term. */
   preVote: boolean;
@@ -42,7 +42,8 @@ export type RaftConfig = {
   disableConfChangeValidation: boolean;
   /** A leader that is removed or made a learner steps down when it applies the change. */
   stepDownOnRemoval: boolean;
-  logger?: RaftLogger;
+  /** Told what the node decides and why; it must not call the node. */
+  logger?: (event: RaftEvent) => void;
 };
 
 /** Throws `badMessage` on a configuration that cannot work. */
@@ -54,5 +55,5 @@ export function validateConfig(config: RaftConfig): void {
   if (!(config.heartbeatTicks > 0)) refuse("heartbeatTicks must be above 0");
   if (!(config.electionTicks > config.heartbeatTicks)) refuse("electionTicks must be above heartbeatTicks");
   if (!(config.maxInflightMessages > 0)) refuse("maxInflightMessages must be above 0");
-  if (config.maxInflightBytes < config.maxSizePerMessage) refuse("maxInflightBytes must be at least maxSizePerMessage");
+  if (!(config.maxInflightBytes >= config.maxSizePerMessage)) refuse("maxInflightBytes must be at least maxSizePerMessage");
 }

@@ -113,6 +113,8 @@ export const RAFT_ERRORS = [
   "proposalDropped",
   "badMessage",
   "badConfChange",
+  /** The log lacks what this node acknowledged, or a committed entry would be replaced: this replica must stop. */
+  "corrupt",
 ] as const;
 export type RaftErrorCode = (typeof RAFT_ERRORS)[number];
 export class RaftError extends Error {
