@@ -17,3 +17,8 @@ export function newerFormat(what: string, stored: number, supported: number): Sk
 export function badPosition(detail: string, extra: Record<string, unknown> = {}): SkerryError {
   return new SkerryError("bad_offset", detail, { extra });
 }
+
+/** The row to be filled is not as this journal left it: another one writes to the same storage. */
+export function replaced(first: number, last: number): SkerryError {
+  return new SkerryError("internal", `There is no row from ${first} to ${last} to be filled.`);
+}

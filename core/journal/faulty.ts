@@ -62,6 +62,10 @@ export class FaultyStorage implements JournalStorage {
     this.#step().putRow(row);
   }
 
+  replaceRow(row: StoredRow, last: number): void {
+    this.#step().replaceRow(row, last);
+  }
+
   rows(from: number, part: number, limit: number): StoredRow[] {
     return this.#step().rows(from, part, limit);
   }

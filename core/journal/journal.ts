@@ -4,9 +4,19 @@ import { badPosition, corrupt, newerFormat } from "./errors.ts";
 import { migrate, writeHead } from "./head.ts";
 import { deleteSegment, encodeSegment, findSegment, listSegments, type OffloadPlan, putSegment, type Segment } from "./offload.ts";
 import type { JournalStorage } from "./port.ts";
-import { addTotals, encodeRows, endOf, type JournalEntry, MIN_ROW_BYTES, type Totals } from "./rows.ts";
+import {
+  addTotals,
+  encodeRows,
+  endOf,
+  fillRow,
+  type JournalEntry,
+  MIN_ROW_BYTES,
+  packedSize,
+  ROW_HEADER_BYTES,
+  type Totals,
+} from "./rows.ts";
 import { checkPosition, scanRows, type WholeRow } from "./scan.ts";
-import { readState, type State } from "./state.ts";
+import { readLast, readState, type State } from "./state.ts";
 
 export { type CheckpointPolicy, shouldCheckpoint } from "./checkpoint.ts";
 export { decodeSegment, type OffloadPlan, planOffload, type Segment } from "./offload.ts";
@@ -113,14 +123,19 @@ export class Journal {
   /**
    * Writes all that is staged in one transaction, in as few rows as possible: one, up to `maxRowBytes`. `rows` is what
    * the platform bills. If it throws, nothing was written and nothing stays staged: what was refused never comes later.
+   *
+   * `fill`: what is staged joins the last row, written anew, as long as that takes no more than so many bytes. A commit
+   * still costs one row, and there are fewer to drop later, each of which costs one more.
    */
-  commit(): { head: number; rows: number } {
+  commit(options: { fill?: number } = {}): { head: number; rows: number } {
     if (this.#staged.length === 0) return { head: this.head, rows: 0 };
     try {
       const rows = this.#write(() => {
-        const { rows, after } = encodeRows(this.#staged, this.#state.totals, this.#maxRowBytes);
-        for (const row of rows) this.#storage.putRow(row);
-        this.#set({ head: this.#next, totals: after });
+        if (!this.#fillLast(Math.min(options.fill ?? 0, this.#maxRowBytes))) {
+          const { rows, after } = encodeRows(this.#staged, this.#state.totals, this.#maxRowBytes);
+          for (const row of rows) this.#storage.putRow(row);
+          this.#set({ head: this.#next, totals: after, last: undefined });
+        }
         this.#setStaged([], this.#next);
       });
       return { head: this.head, rows };
@@ -184,7 +199,7 @@ export class Journal {
       return;
     }
     this.#write(() => {
-      this.#set({ head: position, totals: position === this.base ? this.#state.baseTotals : this.#cutRow(position) });
+      this.#set({ last: undefined, head: position, totals: position === this.base ? this.#state.baseTotals : this.#cutRow(position) });
       this.#storage.deleteRowsFrom(position);
       this.#setStaged([], position);
     });
@@ -243,7 +258,7 @@ export class Journal {
     const rows = this.#write(() => {
       this.#storage.deleteRowsFrom(0);
       this.#setStaged([], position);
-      this.#set({ headWritten: false, base: position, head: position, baseTotals: this.#state.totals });
+      this.#set({ headWritten: false, last: null, base: position, head: position, baseTotals: this.#state.totals });
     });
     return { rows };
   }
@@ -317,6 +332,20 @@ export class Journal {
     this.#next = next;
   }
 
+  /** Puts what is staged into the last row, if there is one with room that no checkpoint reaches into; false if not. */
+  #fillLast(limit: number): boolean {
+    const size = packedSize(this.#staged);
+    if (size + ROW_HEADER_BYTES > limit || this.head === this.base) return false;
+    const last = this.#state.last === undefined ? readLast(this.#storage) : this.#state.last;
+    this.#set({ last });
+    if (last === null || last.body.length + size + ROW_HEADER_BYTES > limit) return false;
+    if ((this.#checkpoint()?.position ?? 0) > last.first) return false;
+    const { stored, filled } = fillRow(last, this.#staged);
+    this.#storage.replaceRow(stored, this.head - 1);
+    this.#set({ head: this.#next, totals: addTotals(this.#state.totals, 0, this.#staged), last: filled });
+    return true;
+  }
+
   #rowAt(position: number): WholeRow {
     for (const row of this.wholeRows(position)) return row;
     throw corrupt(`The journal lacks the row at ${position}.`, { row: { first: position, part: 0 } });
@@ -351,7 +380,7 @@ export class Journal {
     if (base <= this.base) return 0;
     return this.#write(() => {
       this.#storage.deleteRowsBefore(base);
-      this.#set({ headWritten: false, base, baseTotals: row?.before ?? this.#state.totals });
+      this.#set({ headWritten: false, last: undefined, base, baseTotals: row?.before ?? this.#state.totals });
     });
   }
 

@@ -1,4 +1,5 @@
 import { SkerryError } from "../wire/errors.ts";
+import { replaced } from "./errors.ts";
 import type { JournalStorage, Participant, StoredRow } from "./port.ts";
 import { TransactionScope } from "./scope.ts";
 
@@ -51,6 +52,15 @@ export class MemoryJournalStorage implements JournalStorage {
     const old = rows[at];
     if (old?.first === row.first && old.part === row.part) throw new SkerryError("internal", `There is a row at ${row.first} already.`);
     this.#splice(rows, at, 0, [copyOf(row)]);
+    this.#medium.written++;
+  }
+
+  replaceRow(row: StoredRow, last: number): void {
+    const { rows } = this.#store();
+    const at = lowerBound(rows, row.first, 0);
+    const old = rows[at];
+    if (old?.first !== row.first || old.part !== 0 || old.last !== last) throw replaced(row.first, last);
+    this.#splice(rows, at, 1, [copyOf(row)]);
     this.#medium.written++;
   }
 

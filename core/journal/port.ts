@@ -18,6 +18,8 @@ export interface JournalStorage {
 
   /** Writes one row of the log. Throws where there is one with the same `first` and `part`. Does not keep `row.bytes`. */
   putRow(row: StoredRow): void;
+  /** Writes a row over the one with the same `first` and `part` 0, billed as one. Throws where that one's `last` is not `last`, or there is none. */
+  replaceRow(row: StoredRow, last: number): void;
   /**
    * At most `limit` rows ascending by (`first`, `part`): from the last row with `first <= from` (or else the very first
    * row), leaving out parts of that row below `part`. The bytes belong to the caller.

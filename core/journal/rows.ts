@@ -23,7 +23,7 @@ export type RowContent = {
 const PACKED = 0;
 const PIECE = 1;
 /** No row header is longer: at most eight numbers of eight bytes, and the kind. */
-const HEADER_BYTES = 80;
+export const ROW_HEADER_BYTES = 80;
 export const MIN_ROW_BYTES = 128;
 
 /**
@@ -31,7 +31,7 @@ export const MIN_ROW_BYTES = 128;
  * cuts an entry that fits in no row in pieces.
  */
 export function encodeRows(entries: readonly JournalEntry[], before: Totals, maxRowBytes: number): { rows: StoredRow[]; after: Totals } {
-  const budget = maxRowBytes - HEADER_BYTES;
+  const budget = maxRowBytes - ROW_HEADER_BYTES;
   const end = endOf(entries.at(-1)!);
   const rows: StoredRow[] = [];
   let totals = before;
@@ -45,7 +45,7 @@ export function encodeRows(entries: readonly JournalEntry[], before: Totals, max
   };
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i]!;
-    const size = varintSize(entry.count) + varintSize(entry.bytes.length) + entry.bytes.length;
+    const size = entrySize(entry);
     if (used + size <= budget) {
       used += size;
       continue;
@@ -62,6 +62,34 @@ export function encodeRows(entries: readonly JournalEntry[], before: Totals, max
   }
   flush(entries.length);
   return { rows, after: totals };
+}
+
+/** Bytes that entries take in a packed row, without its header. */
+export function packedSize(entries: readonly JournalEntry[]): number {
+  let size = 0;
+  for (const entry of entries) size += entrySize(entry);
+  return size;
+}
+
+function entrySize(entry: JournalEntry): number {
+  return varintSize(entry.count) + varintSize(entry.bytes.length) + entry.bytes.length;
+}
+
+/** A packed row that can be filled: where it begins, how many entries it holds, those as stored, and the totals before it. */
+export type PackedRow = { first: number; count: number; body: Uint8Array; before: Totals };
+
+/** The row that holds what `row` holds, and `entries`, which follow it. */
+export function fillRow(row: PackedRow, entries: readonly JournalEntry[]): { stored: StoredRow; filled: PackedRow } {
+  const end = endOf(entries.at(-1)!);
+  const count = row.count + entries.length;
+  const writer = new Writer(ROW_HEADER_BYTES + row.body.length + packedSize(entries));
+  writePackedHead(writer, end - row.first, row.before, count);
+  const start = writer.at;
+  writer.raw(row.body);
+  for (const entry of entries) writeEntry(writer, entry);
+  const bytes = writer.done();
+  const stored = sealed({ first: row.first, last: end - 1, part: 0, bytes, checksum: 0 });
+  return { stored, filled: { ...row, count, body: bytes.subarray(start) } };
 }
 
 /** Verifies and decodes a row; the entries are views of its bytes. Throws `corrupt`. */
@@ -115,23 +143,28 @@ export function readTotals(reader: Reader): Totals {
 
 function packedRow(entries: readonly JournalEntry[], start: number, stop: number, used: number, end: number, before: Totals): StoredRow {
   const first = entries[start]!.position;
-  const writer = new Writer(used + HEADER_BYTES);
-  writer.varint(PACKED);
-  writer.varint(end - first);
-  writeTotals(writer, before);
-  writer.varint(stop - start);
-  for (let i = start; i < stop; i++) {
-    const entry = entries[i]!;
-    writer.varint(entry.count);
-    writer.varint(entry.bytes.length);
-    writer.raw(entry.bytes);
-  }
+  const writer = new Writer(used + ROW_HEADER_BYTES);
+  writePackedHead(writer, end - first, before, stop - start);
+  for (let i = start; i < stop; i++) writeEntry(writer, entries[i]!);
   return sealed({ first, last: endOf(entries[stop - 1]!) - 1, part: 0, bytes: writer.done(), checksum: 0 });
+}
+
+function writePackedHead(writer: Writer, span: number, before: Totals, count: number): void {
+  writer.varint(PACKED);
+  writer.varint(span);
+  writeTotals(writer, before);
+  writer.varint(count);
+}
+
+function writeEntry(writer: Writer, entry: JournalEntry): void {
+  writer.varint(entry.count);
+  writer.varint(entry.bytes.length);
+  writer.raw(entry.bytes);
 }
 
 function pieceRow(entry: JournalEntry, part: number, parts: number, budget: number, end: number, before: Totals): StoredRow {
   const piece = entry.bytes.subarray(part * budget, (part + 1) * budget);
-  const writer = new Writer(piece.length + HEADER_BYTES);
+  const writer = new Writer(piece.length + ROW_HEADER_BYTES);
   writer.varint(PIECE);
   writer.varint(end - entry.position);
   writeTotals(writer, before);

@@ -1,3 +1,4 @@
+import { replaced } from "../../core/journal/errors.ts";
 import type { JournalStorage, Participant, StoredRow } from "../../core/journal/port.ts";
 import { TransactionScope } from "../../core/journal/scope.ts";
 import { SkerryError } from "../../core/wire/errors.ts";
@@ -65,6 +66,15 @@ class SqliteJournalStorage implements JournalStorage {
       row.checksum,
       row.bytes,
     );
+  }
+
+  replaceRow(row: StoredRow, last: number): void {
+    const before = this.#written;
+    if (this.#isMade()) {
+      const set = `UPDATE ${this.#log} SET last = ?, checksum = ?, bytes = ? WHERE first = ? AND part = 0 AND last = ?`;
+      this.#write(set, row.last, row.checksum, row.bytes, row.first, last);
+    }
+    if (this.#written === before) throw replaced(row.first, last);
   }
 
   rows(from: number, part: number, limit: number): StoredRow[] {

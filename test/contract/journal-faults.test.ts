@@ -51,6 +51,13 @@ const changes: Record<string, (journal: Journal) => void> = {
     journal.stage(bytes(700, 9));
     journal.commit();
   },
+  "row filled by three commits": (journal) =>
+    journal.transaction(() => {
+      for (const fill of [9, 8, 7]) {
+        journal.stage(bytes(10, fill));
+        journal.commit({ fill: ROW_BYTES });
+      }
+    }),
   "truncation inside a row": (journal) => journal.truncateFrom(journal.head - 1),
   "truncation inside a commit": (journal) => journal.truncateFrom(journal.head - 2),
   "truncation to a commit": (journal) => journal.truncateFrom(30),

@@ -63,6 +63,25 @@ export function journalContract(name: string, withStorage: WithStorage, runs: nu
       expect(storage.rows(0, 0, 9)).toEqual([row(3, 5)]);
     });
 
+    rule("[J28] replaces the row it is told of, as one row, and no other", (fresh) => {
+      const storage = fresh();
+      expect(() => storage.replaceRow(row(3, 9), 5)).toThrow();
+      storage.putRow(row(3, 5));
+      expect(() => storage.replaceRow(row(3, 9), 6)).toThrow();
+      expect(() => storage.replaceRow(row(4, 9), 5)).toThrow();
+      const written = storage.rowsWritten();
+      storage.replaceRow(row(3, 9), 5);
+      expect(storage.rowsWritten() - written).toBe(1);
+      expect(fresh().rows(0, 0, 9)).toEqual([row(3, 9)]);
+      expect(() =>
+        storage.transaction(() => {
+          storage.replaceRow(row(3, 12), 9);
+          throw new Error("abort");
+        }),
+      ).toThrow("abort");
+      expect(fresh().rows(0, 0, 9)).toEqual([row(3, 9)]);
+    });
+
     rule("deletes rows by range, and counts each", (fresh) => {
       const storage = fresh();
       for (let first = 0; first < 10; first++) storage.putRow(row(first, first));
@@ -253,6 +272,42 @@ export function journalContract(name: string, withStorage: WithStorage, runs: nu
       expect(read.map((entry) => [entry.position, entry.count, entry.bytes.length])).toEqual([[0, 1, 10], [1, 7, 4_000_000], [8, 1, 10]]); // biome-ignore format: triples
       expect(read[1]!.bytes.every((byte) => byte === 2)).toBe(true);
       for (const stored of fresh().rows(0, 0, 99)) expect(stored.bytes.length).toBeLessThanOrEqual(1_500_000);
+    });
+
+    rule("[J28] fills the last row up to the limit, for one row a commit, and not what a checkpoint stands for", (fresh) => {
+      const journal = Journal.open(fresh(), { maxRowBytes: 1000 });
+      const write = (size: number) => {
+        journal.stage(bytes(size));
+        return journal.commit({ fill: 200 }).rows;
+      };
+      write(30);
+      for (let i = 0; i < 3; i++) expect(write(30)).toBe(1);
+      expect([...journal.wholeRows(0)].map((each) => [each.first, each.end])).toEqual([[0, 3], [3, 4]]); // biome-ignore format: pairs
+      journal.checkpoint(3, bytes(5));
+      write(30);
+      expect(journal.costSinceCheckpoint()).toMatchObject({ rows: 1, entries: 2 });
+      journal.checkpoint(4, bytes(5));
+      write(30);
+      // A larger one than there is room for, one that is cut in pieces, and one after it.
+      write(300);
+      write(1500);
+      write(30);
+      write(30);
+      const rows = [[0, 3], [3, 5], [5, 6], [6, 7], [7, 8], [8, 10]]; // biome-ignore format: pairs
+      expect([...journal.wholeRows(0)].map((each) => [each.first, each.end])).toEqual(rows);
+      expect(Journal.open(fresh()).read(0)).toHaveLength(10);
+    });
+
+    rule("[J28] refuses to fill a row that another journal has filled since", (fresh) => {
+      const [one, two] = [Journal.open(fresh()), Journal.open(fresh())];
+      one.stage(bytes(9));
+      one.commit();
+      const three = Journal.open(fresh());
+      for (const journal of [one, three]) journal.stage(bytes(9));
+      one.commit({ fill: 1000 });
+      expect(() => three.commit({ fill: 1000 })).toThrow();
+      expect(two.head).toBe(0);
+      expect(Journal.open(fresh()).head).toBe(2);
     });
 
     rule("[J6] refuses a commit of a second journal on the same rows", (fresh) => {
