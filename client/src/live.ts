@@ -164,6 +164,7 @@ export class LiveFeed implements AsyncIterableIterator<LiveEvent> {
         this.#end(frame.id);
         break;
       case "pong":
+      case "result":
         break;
       default:
         frame satisfies never;

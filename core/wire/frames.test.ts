@@ -2,20 +2,27 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { errorOf, SkerryError } from "./errors.ts";
 import {
+  type CallFrame,
   type ClientFrame,
+  callFrame,
   dataFrame,
   dataTail,
   encode,
   isPosition,
+  MAX_CALL_FRAME_BYTES,
+  MAX_CALLS,
   MAX_CLIENT_FRAME_BYTES,
   MAX_CREDIT,
   MAX_POSITION_LENGTH,
+  MAX_RESULT_FRAME_BYTES,
   MAX_SERVER_FRAME_BYTES,
   negotiate,
   PING_TEXT,
   PONG_TEXT,
   parseClientFrame,
   parseServerFrame,
+  resultFrame,
+  resultText,
   type ServerFrame,
 } from "./frames.ts";
 
@@ -24,6 +31,27 @@ const position = fc.stringMatching(/^[A-Za-z0-9._~:,;|=@!*()-]{1,40}$/);
 const target = fc.string({ minLength: 1, maxLength: 40, unit: fc.constantFrom("a", "Z", "/", '"', "\\", "é", "日", "🙂", "?", " ") });
 const credit = fc.integer({ min: 1, max: MAX_CREDIT });
 const expiresAt = fc.option(fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }), { nil: null });
+
+const json = fc.jsonValue({ maxDepth: 3 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown);
+const calls: fc.Arbitrary<CallFrame> = fc.record(
+  {
+    type: fc.constant("call" as const),
+    id: fc.integer({ min: 1, max: 2 ** 31 - 10 }),
+    read: fc.nat(),
+    calls: fc.array(json, { minLength: 1, maxLength: 5 }),
+  },
+  { requiredKeys: ["type", "id", "calls"] },
+);
+const callError = fc.record(
+  {
+    code: fc.constantFrom("overloaded" as const, "forbidden" as const),
+    detail: fc.string(),
+    retryAfter: fc.nat(),
+    extra: fc.dictionary(fc.stringMatching(/^[a-z]{1,9}$/), json),
+  },
+  { requiredKeys: ["code", "detail"] },
+);
+const results = fc.array(fc.oneof(fc.record({ id, value: json }), fc.record({ id, error: callError })), { maxLength: 5 });
 
 const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
   fc.record(
@@ -35,6 +63,7 @@ const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
   fc.record({ type: fc.constant("ack" as const), id, position }),
   fc.record({ type: fc.constant("token" as const), token: fc.string({ minLength: 1 }) }),
   fc.constant({ type: "ping" as const }),
+  calls,
 );
 
 const serverFrame: fc.Arbitrary<ServerFrame> = fc.oneof(
@@ -47,7 +76,7 @@ const serverFrame: fc.Arbitrary<ServerFrame> = fc.oneof(
       position,
       kind: fc.constantFrom("snapshot" as const, "delta" as const),
       last: fc.constant(true),
-      payload: fc.jsonValue({ maxDepth: 3 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown),
+      payload: json,
     },
     { requiredKeys: ["type", "id", "position", "kind", "payload"] },
   ),
@@ -68,6 +97,7 @@ const serverFrame: fc.Arbitrary<ServerFrame> = fc.oneof(
     reason: fc.constantFrom("unsubscribed" as const, "deleted" as const, "complete" as const),
   }),
   fc.constant({ type: "pong" as const }),
+  fc.record({ type: fc.constant("result" as const), results }),
 );
 
 /** Text that comes close to a frame: real frames with a member replaced, cut or doubled, and plain noise. */
@@ -77,7 +107,7 @@ const nearFrame = fc.oneof(
   fc
     .tuple(
       fc.oneof(clientFrame, serverFrame),
-      fc.constantFrom("type", "id", "target", "from", "credit", "n", "position", "token", "kind"),
+      fc.constantFrom("type", "id", "target", "from", "credit", "n", "position", "token", "kind", "calls", "read", "results"),
       fc.jsonValue(),
     )
     .map(([frame, name, value]) => JSON.stringify({ ...frame, [name]: value })),
@@ -96,7 +126,7 @@ function codeOf(run: () => unknown): string {
 
 describe("frames", () => {
   it("[WF1] every client frame survives encode and parse", () => {
-    fc.assert(fc.property(clientFrame, (frame) => void expect(parseClientFrame(encode(frame))).toEqual(frame)));
+    fc.assert(fc.property(clientFrame, (frame) => void expect(parseClientFrame(encode(frame), "calls")).toEqual(frame)));
   });
 
   it("[WF1] every server frame survives encode and parse", () => {
@@ -107,6 +137,7 @@ describe("frames", () => {
     fc.assert(
       fc.property(nearFrame, (text) => {
         expect(["none", "bad_frame"]).toContain(codeOf(() => parseClientFrame(text)));
+        expect(["none", "bad_frame"]).toContain(codeOf(() => parseClientFrame(text, "calls")));
         expect(["none", "bad_frame"]).toContain(codeOf(() => parseServerFrame(text)));
       }),
       { numRuns: 2000 },
@@ -118,11 +149,11 @@ describe("frames", () => {
       fc.property(nearFrame, (text) => {
         let frame: ClientFrame;
         try {
-          frame = parseClientFrame(text);
+          frame = parseClientFrame(text, "calls");
         } catch {
           return;
         }
-        expect(parseClientFrame(encode(frame))).toEqual(frame);
+        expect(parseClientFrame(encode(frame), "calls")).toEqual(frame);
       }),
       { numRuns: 1000 },
     );
@@ -221,6 +252,48 @@ describe("frames", () => {
       ["", ""],
     ] as const) {
       expect(codeOf(() => negotiate(header, v))).toBe("bad_request");
+    }
+  });
+
+  it("[WF9] a call frame made of texts is the frame, and so is a result frame", () => {
+    fc.assert(
+      fc.property(calls, results, (frame, outcomes) => {
+        const texts = frame.calls.map((call) => JSON.stringify(call));
+        expect(parseClientFrame(callFrame(frame.id, 7, texts), "calls")).toEqual({ ...frame, read: 7 });
+        expect(parseServerFrame(resultFrame(outcomes.map(resultText)))).toEqual({ type: "result", results: outcomes });
+      }),
+    );
+  });
+
+  it("[WF9] a socket without calls does not know the type, whatever its size", () => {
+    const text = callFrame(1, 0, ['"x"']);
+    expect(codeOf(() => parseClientFrame(text))).toBe("bad_frame");
+    expect(codeOf(() => parseClientFrame(callFrame(1, 0, [`"${"x".repeat(MAX_CLIENT_FRAME_BYTES)}"`])))).toBe("bad_frame");
+  });
+
+  it("[WF9] only what begins as a call may be large, up to its own limit", () => {
+    const large = "x".repeat(MAX_CLIENT_FRAME_BYTES);
+    const exact = MAX_CALL_FRAME_BYTES - callFrame(1, 0, ['""']).length;
+    expect(codeOf(() => parseClientFrame(callFrame(1, 0, [`"${"x".repeat(exact)}"`]), "calls"))).toBe("none");
+    expect(codeOf(() => parseClientFrame(callFrame(1, 0, [`"${"x".repeat(exact + 1)}"`]), "calls"))).toBe("bad_frame");
+    expect(codeOf(() => parseClientFrame(`{"calls":["${large}"],"type":"call","id":1}`, "calls"))).toBe("bad_frame");
+    expect(codeOf(() => parseClientFrame(`{"type":"ping","pad":"${large}"}`, "calls"))).toBe("bad_frame");
+  });
+
+  it("[WF9] a frame has 1 to 1,024 calls, and ids that exist", () => {
+    const many = (n: number) => Array<string>(n).fill("1");
+    expect(codeOf(() => parseClientFrame(callFrame(1, 0, many(MAX_CALLS)), "calls"))).toBe("none");
+    expect(codeOf(() => parseClientFrame(callFrame(1, 0, many(MAX_CALLS + 1)), "calls"))).toBe("bad_frame");
+    expect(codeOf(() => parseClientFrame(callFrame(1, 0, []), "calls"))).toBe("bad_frame");
+    expect(codeOf(() => parseClientFrame(callFrame(2 ** 31 - 2, 0, many(2)), "calls"))).toBe("none");
+    expect(codeOf(() => parseClientFrame(callFrame(2 ** 31 - 1, 0, many(2)), "calls"))).toBe("bad_frame");
+  });
+
+  it("[WF10] a result that no frame can hold is an error in its place", () => {
+    const room = MAX_RESULT_FRAME_BYTES - resultFrame([resultText({ id: 1, value: "" })]).length;
+    expect(parseServerFrame(resultFrame([resultText({ id: 1, value: "x".repeat(room) })]))).toMatchObject({ results: [{ id: 1 }] });
+    for (const value of ["x".repeat(room + 1), "日".repeat(room / 2)]) {
+      expect(JSON.parse(resultText({ id: 1, value }))).toMatchObject({ id: 1, error: { code: "too_large" } });
     }
   });
 

@@ -1,4 +1,5 @@
 import { ERRORS, type ErrorCode, SkerryError } from "./errors.ts";
+import { bad, type Fields, got, integer, list, longer, oneOf, parseObject, string } from "./fields.ts";
 import { checkName } from "./names.ts";
 
 /** The version this file describes, negotiated as the WebSocket subprotocol {@link SUBPROTOCOL} or as `?v=1`. */
@@ -8,12 +9,19 @@ export const SUBPROTOCOL = "skerry.v1";
 /** UTF-8 bytes of one frame from a client, and of one from the server (the platform takes 32 MiB; a client should not have to). */
 export const MAX_CLIENT_FRAME_BYTES = 64 * 1024;
 export const MAX_SERVER_FRAME_BYTES = 1024 * 1024;
+/** UTF-8 bytes of a `call` frame, and of a `result` frame: a call or its answer cannot be cut, and may hold a large value. */
+export const MAX_CALL_FRAME_BYTES = 4 * 1024 * 1024;
+export const MAX_RESULT_FRAME_BYTES = 16 * 1024 * 1024;
+/** Calls of a frame. */
+export const MAX_CALLS = 1024;
 /**
  * Data frames a subscription may have granted and unused at any time. A server socket buffers without bound and without
  * saying so; credit times the size of a frame is what a client that never reads can make an isolate hold.
  */
 export const MAX_CREDIT = 256;
 export const MAX_POSITION_LENGTH = 512;
+/** UTF-8 bytes: a target may be a name with more beside it. */
+export const MAX_TARGET_BYTES = 1024;
 const MAX_ID = 2 ** 31 - 1;
 const MAX_TOKEN_LENGTH = 16_384;
 
@@ -32,7 +40,17 @@ export type ClientFrame =
   | { type: "unsubscribe"; id: number }
   | { type: "ack"; id: number; position: StreamPosition }
   | { type: "token"; token: string }
-  | { type: "ping" };
+  | { type: "ping" }
+  | CallFrame;
+
+/**
+ * Requests to be answered each on its own, in any order. Call number `i` of the frame has the id `id + i`; ids are not shared
+ * with subscriptions. `read`: how many `result` frames the client has read of this socket.
+ */
+export type CallFrame = { type: "call"; id: number; read?: number; calls: unknown[] };
+/** What became of a call. `extra` is what the error's problem document would have besides. */
+export type CallError = { code: ErrorCode; detail: string; retryAfter?: number; extra?: Record<string, unknown> };
+export type CallResult = { id: number; value: unknown } | { id: number; error: CallError };
 
 /** What a data frame carries besides its subscription's id. `last` marks the part that completes a snapshot. */
 export type DataItem = { position: StreamPosition; kind: DataKind; last?: boolean; payload: unknown };
@@ -44,7 +62,8 @@ export type ServerFrame =
   | { type: "token_ok"; expiresAt: number | null }
   | { type: "error"; id?: number; code: ErrorCode; detail: string; retryAfter?: number }
   | { type: "end"; id: number; reason: EndReason }
-  | { type: "pong" };
+  | { type: "pong" }
+  | { type: "result"; results: CallResult[] };
 
 /** The exact texts to hand to the platform's auto-response, so that a keep-alive wakes no object. */
 export const PING_TEXT = '{"type":"ping"}';
@@ -65,9 +84,22 @@ export function negotiate(header: string | null, v: string | null): { version: n
   );
 }
 
-/** Reads a frame from a client. Throws `bad_frame`, never anything else, with a sentence that names what is wrong. */
-export function parseClientFrame(text: string): ClientFrame {
-  const frame = parseObject(text, MAX_CLIENT_FRAME_BYTES);
+/**
+ * How every `call` frame begins: only what begins so may be larger than other frames, which is known before it is parsed. The
+ * server's results begin as {@link RESULT_HEAD}.
+ */
+const CALL_HEAD = '{"type":"call",';
+const RESULT_HEAD = '{"type":"result",';
+
+/**
+ * Reads a frame from a client. Throws `bad_frame`, never anything else, with a sentence that names what is wrong.
+ * `takes`: whether the socket answers calls.
+ */
+export function parseClientFrame(text: string, takes?: "subscriptions"): Exclude<ClientFrame, CallFrame>;
+export function parseClientFrame(text: string, takes: "subscriptions" | "calls"): ClientFrame;
+export function parseClientFrame(text: string, takes: "subscriptions" | "calls" = "subscriptions"): ClientFrame {
+  const calls = takes === "calls";
+  const frame = parseObject(text, calls && begins(text, CALL_HEAD) ? MAX_CALL_FRAME_BYTES : MAX_CLIENT_FRAME_BYTES);
   switch (frame.type) {
     case "subscribe": {
       const from = frame.from === undefined || frame.from === null ? undefined : position(frame, "from");
@@ -90,13 +122,14 @@ export function parseClientFrame(text: string): ClientFrame {
     case "ping":
       return { type: "ping" };
     default:
-      throw bad(`"type" must be one of subscribe, credit, unsubscribe, ack, token, ping${got(frame.type)}.`);
+      if (calls && frame.type === "call") return call(frame);
+      throw bad(`"type" must be one of subscribe, credit, unsubscribe, ack, token, ping${calls ? ", call" : ""}${got(frame.type)}.`);
   }
 }
 
 /** Reads a frame from the server. Throws `bad_frame`. A code this version does not know becomes `internal`. */
 export function parseServerFrame(text: string): ServerFrame {
-  const frame = parseObject(text, MAX_SERVER_FRAME_BYTES);
+  const frame = parseObject(text, begins(text, RESULT_HEAD) ? MAX_RESULT_FRAME_BYTES : MAX_SERVER_FRAME_BYTES);
   switch (frame.type) {
     case "hello":
       return { type: "hello", version: integer(frame, "version", 1, MAX_ID), expiresAt: time(frame) };
@@ -122,32 +155,65 @@ export function parseServerFrame(text: string): ServerFrame {
     case "token_ok":
       return { type: "token_ok", expiresAt: time(frame) };
     case "error":
-      return {
-        type: "error",
-        ...(frame.id !== undefined && { id: integer(frame, "id", 1, MAX_ID) }),
-        code: typeof frame.code === "string" && Object.hasOwn(ERRORS, frame.code) ? (frame.code as ErrorCode) : "internal",
-        detail: typeof frame.detail === "string" ? frame.detail : "",
-        ...(typeof frame.retryAfter === "number" && frame.retryAfter >= 0 && { retryAfter: frame.retryAfter }),
-      };
+      return { type: "error", ...(frame.id !== undefined && { id: integer(frame, "id", 1, MAX_ID) }), ...complaint(frame) };
     case "end":
       return { type: "end", id: integer(frame, "id", 1, MAX_ID), reason: oneOf(frame, "reason", END_REASONS) };
     case "pong":
       return { type: "pong" };
+    case "result":
+      return { type: "result", results: list(frame, "results").map(result) };
     default:
-      throw bad(`"type" must be one of hello, subscribed, data, token_ok, error, end, pong${got(frame.type)}.`);
+      throw bad(`"type" must be one of hello, subscribed, data, token_ok, error, end, pong, result${got(frame.type)}.`);
   }
 }
 
 /** The text of a frame. Throws `too_large` past the limit of its direction, `internal` for a payload that is not JSON. */
 export function encode(frame: ClientFrame | ServerFrame): string {
   if (frame.type === "data") return dataFrame(frame.id, dataTail(frame));
-  const text = JSON.stringify(frame);
-  const limit = CLIENT_TYPES.has(frame.type) ? MAX_CLIENT_FRAME_BYTES : MAX_SERVER_FRAME_BYTES;
-  if (longer(text, limit)) throw new SkerryError("too_large", `A ${frame.type} frame may have ${limit} bytes.`);
+  const { type, ...rest } = frame;
+  const text = JSON.stringify({ type, ...rest });
+  const limit = LIMITS[type];
+  if (longer(text, limit)) throw new SkerryError("too_large", `A ${type} frame may have ${limit} bytes.`);
   return text;
 }
 
-const CLIENT_TYPES: ReadonlySet<string> = new Set(["subscribe", "credit", "unsubscribe", "ack", "token", "ping"]);
+const LIMITS: Record<Exclude<(ClientFrame | ServerFrame)["type"], "data">, number> = {
+  subscribe: MAX_CLIENT_FRAME_BYTES,
+  credit: MAX_CLIENT_FRAME_BYTES,
+  unsubscribe: MAX_CLIENT_FRAME_BYTES,
+  ack: MAX_CLIENT_FRAME_BYTES,
+  token: MAX_CLIENT_FRAME_BYTES,
+  ping: MAX_CLIENT_FRAME_BYTES,
+  call: MAX_CALL_FRAME_BYTES,
+  hello: MAX_SERVER_FRAME_BYTES,
+  subscribed: MAX_SERVER_FRAME_BYTES,
+  token_ok: MAX_SERVER_FRAME_BYTES,
+  error: MAX_SERVER_FRAME_BYTES,
+  end: MAX_SERVER_FRAME_BYTES,
+  pong: MAX_SERVER_FRAME_BYTES,
+  result: MAX_RESULT_FRAME_BYTES,
+};
+
+/** The text of a `call` frame out of calls that are JSON text already. The caller keeps to {@link MAX_CALL_FRAME_BYTES}. */
+export function callFrame(id: number, read: number, calls: readonly string[]): string {
+  return `${CALL_HEAD}"id":${id},"read":${read},"calls":[${calls.join(",")}]}`;
+}
+
+/** The text of a `result` frame out of {@link resultText}s. The caller keeps to {@link MAX_RESULT_FRAME_BYTES}. */
+export function resultFrame(results: readonly string[]): string {
+  return `${RESULT_HEAD}"results":[${results.join(",")}]}`;
+}
+
+/** One result as it stands in a `result` frame. One that fits in no frame is the error `too_large` in its place. */
+export function resultText(result: CallResult): string {
+  const text = JSON.stringify(result);
+  if (!longer(text, MAX_RESULT_FRAME_BYTES - RESULT_OVERHEAD)) return text;
+  const detail = `The answer would take more than ${MAX_RESULT_FRAME_BYTES} bytes; ask for less at a time.`;
+  return JSON.stringify({ id: result.id, error: { code: "too_large", detail } } satisfies CallResult);
+}
+
+/** What {@link resultFrame} puts around one result. */
+const RESULT_OVERHEAD = `${RESULT_HEAD}"results":[]}`.length;
 
 /**
  * The part of a data frame that is the same for every subscription, so that a payload is serialised once however many
@@ -180,35 +246,32 @@ export function isPosition(text: string): boolean {
   return text.length <= MAX_POSITION_LENGTH && POSITION.test(text);
 }
 
-type Fields = Record<string, unknown>;
-
-function parseObject(text: string, limit: number): Fields {
-  if (typeof text !== "string") throw bad("A frame is a text message, not a binary one.");
-  if (longer(text, limit)) throw bad(`A frame may have ${limit} bytes.`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw bad("A frame is one JSON object; this is not JSON.");
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw bad("A frame is one JSON object.");
-  return value as Fields;
+function call(frame: Fields): CallFrame {
+  const calls = list(frame, "calls");
+  if (calls.length < 1 || calls.length > MAX_CALLS) throw bad(`"calls" must have 1 to ${MAX_CALLS} of them.`);
+  const read = frame.read === undefined ? {} : { read: integer(frame, "read", 0, Number.MAX_SAFE_INTEGER) };
+  return { type: "call", id: integer(frame, "id", 1, MAX_ID - calls.length + 1), ...read, calls };
 }
 
-function integer(frame: Fields, name: string, min: number, max: number): number {
-  const value = frame[name];
-  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-    throw bad(`"${name}" must be an integer from ${min} to ${max}${got(value)}.`);
-  }
-  return value as number;
+function result(value: unknown): CallResult {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw bad('"results" must hold objects.');
+  const fields = value as Fields;
+  const id = integer(fields, "id", 1, MAX_ID);
+  if ("value" in fields) return { id, value: fields.value };
+  const { error } = fields;
+  if (typeof error !== "object" || error === null || Array.isArray(error)) throw bad('A result must have "value" or "error".');
+  const { extra } = error as Fields;
+  const more = typeof extra === "object" && extra !== null && !Array.isArray(extra) ? { extra: extra as Record<string, unknown> } : {};
+  return { id, error: { ...complaint(error as Fields), ...more } };
 }
 
-function string(frame: Fields, name: string, maxLength: number): string {
-  const value = frame[name];
-  if (typeof value !== "string" || value.length === 0 || value.length > maxLength) {
-    throw bad(`"${name}" must be a string of 1 to ${maxLength} characters.`);
-  }
-  return value;
+/** What is wrong, as an `error` frame or the result of a call tells it. */
+function complaint({ code, detail, retryAfter }: Fields): Omit<CallError, "extra"> {
+  return {
+    code: typeof code === "string" && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : "internal",
+    detail: typeof detail === "string" ? detail : "",
+    ...(typeof retryAfter === "number" && retryAfter >= 0 && { retryAfter }),
+  };
 }
 
 function position(frame: Fields, name: string): StreamPosition {
@@ -219,16 +282,10 @@ function position(frame: Fields, name: string): StreamPosition {
 
 function target(frame: Fields): string {
   try {
-    return checkName("target", string(frame, "target", MAX_CLIENT_FRAME_BYTES));
+    return checkName("target", string(frame, "target", MAX_CLIENT_FRAME_BYTES), MAX_TARGET_BYTES);
   } catch (error) {
     throw bad((error as Error).message);
   }
-}
-
-function oneOf<T extends string>(frame: Fields, name: string, values: readonly T[]): T {
-  const value = frame[name];
-  if (!values.includes(value as T)) throw bad(`"${name}" must be one of ${values.join(", ")}${got(value)}.`);
-  return value as T;
 }
 
 /** Unix milliseconds, or null for a token that never ends. */
@@ -236,20 +293,6 @@ function time(frame: Fields): number | null {
   return frame.expiresAt === null ? null : integer(frame, "expiresAt", 0, Number.MAX_SAFE_INTEGER);
 }
 
-/** Echoes a bad value, cut short: the sentence travels in an error frame and in logs. */
-function got(value: unknown): string {
-  if (value === undefined) return "; it is missing";
-  if (typeof value === "string") return `; it is "${value.slice(0, 40).toWellFormed()}"`;
-  if (typeof value === "number" || typeof value === "boolean" || value === null) return `; it is ${value}`;
-  return `; it is ${Array.isArray(value) ? "an array" : "an object"}`;
-}
-
-function bad(detail: string): SkerryError {
-  return new SkerryError("bad_frame", detail);
-}
-
-/** Whether `text` has more than `limit` UTF-8 bytes, without encoding it where its length already decides. */
-function longer(text: string, limit: number): boolean {
-  if (text.length > limit) return true;
-  return text.length * 3 > limit && new TextEncoder().encode(text).length > limit;
+function begins(text: unknown, head: string): boolean {
+  return typeof text === "string" && text.startsWith(head);
 }

@@ -17,10 +17,12 @@ const PROJECT = /^[a-z][a-z0-9-]{0,38}$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: refusing them is the point
 const UNSAFE = /[\u0000-\u001f\u007f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
-/** Checks a user-chosen name (room, topic, bucket…): 1 to 256 UTF-8 bytes, no control characters. Throws `bad_name`. */
-export function checkName(noun: string, name: string): string {
+/**
+ * Checks a user-chosen name (room, topic, bucket…): 1 to 256 UTF-8 bytes (or `most`), no control characters. Throws `bad_name`.
+ */
+export function checkName(noun: string, name: string, most: number = MAX_NAME_BYTES): string {
   if (name.length === 0) throw new SkerryError("bad_name", `The ${noun} name is empty.`);
-  if (utf8Length(name) > MAX_NAME_BYTES) throw new SkerryError("bad_name", `The ${noun} name is longer than ${MAX_NAME_BYTES} bytes.`);
+  if (utf8Length(name) > most) throw new SkerryError("bad_name", `The ${noun} name is longer than ${most} bytes.`);
   if (UNSAFE.test(name)) throw new SkerryError("bad_name", `The ${noun} name has a control character or broken Unicode.`);
   return name;
 }

@@ -1,5 +1,5 @@
 import { SkerryError } from "./errors.ts";
-import type { StreamPosition } from "./frames.ts";
+import type { CallFrame, StreamPosition } from "./frames.ts";
 import type { Ask, Effect, Reply, Session } from "./session.ts";
 
 /** What a shell does for one socket. Everything but `verify` is synchronous, as a Durable Object's storage is. */
@@ -16,6 +16,8 @@ export interface SessionShell {
   /** Checks the token, then passes the effects of `tokenAccepted` or `tokenRefused` to {@link perform}. */
   verify(token: string): void;
   acked(id: number, target: string, position: StreamPosition): void;
+  /** Takes the calls of a frame; only for sockets that answer calls. */
+  call?(frame: CallFrame): void;
 }
 
 /**
@@ -43,6 +45,9 @@ export function perform(session: Session, effects: Effect[], shell: SessionShell
           break;
         case "acked":
           shell.acked(effect.id, effect.target, effect.position);
+          break;
+        case "call":
+          shell.call?.(effect.frame);
           break;
         case "close":
           shell.close(effect.code, effect.reason);

@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorCode, SkerryError } from "./errors.ts";
 import {
+  type CallFrame,
   type ClientFrame,
   type DataItem,
   dataFrame,
@@ -43,6 +44,8 @@ export type Effect =
   | { kind: "ask"; ask: Ask }
   /** Check the token, then {@link Session.tokenAccepted} or {@link Session.tokenRefused}. */
   | { kind: "verify"; token: string }
+  /** Answer them one by one, in any order, with `result` frames of your own. */
+  | { kind: "call"; frame: CallFrame }
   | { kind: "acked"; id: number; target: string; position: StreamPosition }
   | { kind: "close"; code: number; reason: string };
 
@@ -140,12 +143,12 @@ export class Session {
     return new Set(this.#all().map((subscription) => subscription.target));
   }
 
-  /** A message of the client. A frame that breaks the protocol closes the socket. */
-  onFrame(text: string, now: number): Effect[] {
+  /** A message of the client. A frame that breaks the protocol closes the socket. `takes`: whether it answers calls. */
+  onFrame(text: string, now: number, takes: "subscriptions" | "calls" = "subscriptions"): Effect[] {
     const expired = this.expire(now);
     if (this.#closed) return expired;
     try {
-      return this.#handle(parseClientFrame(text));
+      return this.#handle(parseClientFrame(text, takes));
     } catch (error) {
       if (error instanceof SkerryError) return this.close(error);
       throw error;
@@ -263,6 +266,8 @@ export class Session {
       }
       case "token":
         return [{ kind: "verify", token: frame.token }];
+      case "call":
+        return [{ kind: "call", frame }];
       case "ping":
         return [{ kind: "send", text: encode({ type: "pong" }) }];
       default:
