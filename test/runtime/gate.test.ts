@@ -201,6 +201,10 @@ describe("the documents", () => {
     const { responses } = document.paths["/v1/tokens"]!.post!;
     expect(responses["403"]!.description).toContain("admin_only");
     expect(responses["429"]!.description).toContain("rate_limited");
+    // An operation that adds codes of its own to a list keeps those of the list.
+    const appending = document.paths["/v1/stream/{topic}/{partition}"]!.post!.responses;
+    for (const code of ["producer_headers", "bad_record"]) expect(appending["400"]!.description).toContain(code);
+    for (const code of ["topic_not_found", "partition_not_found"]) expect(appending["404"]!.description).toContain(code);
     for (const [path, item] of Object.entries(document.paths))
       for (const [method, operation] of Object.entries(item))
         expect(Object.keys(operation.responses), `${method} ${path}`).toContain("500");

@@ -4,7 +4,7 @@ import { type AppendOutcome, type Producer, recordsFrom } from "../../core/strea
 import { parseBody, partitionRecords, type SubBatch } from "../../core/streams/records.ts";
 import type { Answer } from "../../core/wire/answer.ts";
 import type { TopicMeta } from "../../core/wire/directory.ts";
-import { SkerryError } from "../../core/wire/errors.ts";
+import { type ErrorCode, SkerryError } from "../../core/wire/errors.ts";
 import { checkName } from "../../core/wire/names.ts";
 import { partitionName } from "../../durable-objects/streams.ts";
 import { appendAll } from "../../durable-objects/topic/append.ts";
@@ -35,19 +35,17 @@ const RecordsBody = {
     "application/json": { schema: z.any().openapi({ description: "A JSON array of records, or one record.", example: EXAMPLE }) },
   },
 };
-const appendErrors = problems(
-  ...([
-    "bad_json",
-    "bad_record",
-    "producer_headers",
-    "stale_epoch",
-    "topic_not_found",
-    "sequence_gap",
-    "conflict",
-    "record_in_future",
-    "stale_metadata",
-  ] as const),
-);
+const APPEND_ERRORS: ErrorCode[] = [
+  "bad_json",
+  "bad_record",
+  "producer_headers",
+  "stale_epoch",
+  "topic_not_found",
+  "sequence_gap",
+  "conflict",
+  "record_in_future",
+  "stale_metadata",
+];
 const appended = {
   200: { description: "Appended by an idempotent producer: durable. `Stream-Next-Offset` is the end of the log." },
   204: { description: "Appended without a producer; or a retry of what was appended before." },
@@ -63,7 +61,7 @@ const append = createRoute({
   summary: "Append records, each to the partition of its key",
   description,
   request: { params: TopicParam, headers: ProducerHeaders, body: RecordsBody },
-  responses: { ...appended, ...appendErrors },
+  responses: { ...appended, ...problems(...APPEND_ERRORS) },
 });
 
 const appendPartition = createRoute({
@@ -73,7 +71,7 @@ const appendPartition = createRoute({
   summary: "Append records to one partition",
   description: `${description} The caller has partitioned by itself: a record whose key belongs elsewhere is refused.`,
   request: { params: PartitionParam, headers: ProducerHeaders, body: RecordsBody },
-  responses: { ...appended, ...appendErrors, ...problems("partition_not_found", "bad_record", "topic_not_found") },
+  responses: { ...appended, ...problems(...APPEND_ERRORS, "partition_not_found") },
 });
 
 const OffsetQuery = z.object({
