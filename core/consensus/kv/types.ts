@@ -111,6 +111,7 @@ export type WatchCreate = {
 
 /** gRPC's status codes, as the JSON gateway shows them. */
 export const GRPC_CODES = {
+  unknown: 2,
   invalidArgument: 3,
   notFound: 5,
   alreadyExists: 6,
