@@ -1,6 +1,7 @@
 // `npm run deploy [-- --dry-run]`: checks what protects a first-timer, then deploys both scripts. A dry run needs no account.
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
+import { checkVariables } from "../workers/variables.ts";
 import { build } from "./lib/build.ts";
 import { WORKERS } from "./lib/build-workers.ts";
 import { findings, needs, sizes } from "./lib/deploy-checks.ts";
@@ -12,12 +13,14 @@ import { runNode, runTool } from "./lib/tools.ts";
 await command(async () => {
   const { values } = parseArgs({ options: { "dry-run": { type: "boolean", default: false } } });
   const needed = needs();
-  const gzip = sizes(await build());
+  const built = await build();
+  const gzip = sizes(built);
   const wasm = await runNode(`${ROOT}/scripts/build-wasm.mjs`, ["--check", "--no-rebuild"], { quiet: true });
   const found = findings({
     dates: needed.dates,
     gzip,
     wasm: wasm.status === 0 ? null : wasm.output.trim(),
+    variables: checkVariables(built.main.options.bindings ?? {}),
     uncommitted: uncommitted(),
     rehearsal: values["dry-run"],
     today: new Date().toISOString().slice(0, 10),

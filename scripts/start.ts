@@ -14,7 +14,9 @@ await command(async () => {
   const { port, host, state } = readArguments();
   const started = performance.now();
   const built = await build();
-  const serving = await serve({ built, host, port, state, env: process.env });
+  // A line a request would bury what is printed below; what goes wrong is logged all the same.
+  const env = { SKERRY_LOG: "warn", ...process.env };
+  const serving = await serve({ built, host, port, state, env });
   stopOnSignals(serving);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   // One write: who waits for "ready" and then reads the key must find it there.
@@ -31,6 +33,9 @@ await command(async () => {
       `  curl -X POST ${serving.url}/v1/tokens -H 'Authorization: Bearer ${serving.key}' -H 'Content-Type: application/json' \\`,
       `    -d '{"grants":[{"capability":"*","name":"*","rights":["read","write"]}],"expiresIn":3600}'`,
       "",
+      ...(env.SKERRY_LOG === "warn"
+        ? ["Only what goes wrong is logged from here on. To see every request: SKERRY_LOG=info npm start", ""]
+        : []),
     ].join("\n"),
   );
 });

@@ -13,6 +13,8 @@ export type Facts = {
   gzip: Record<WorkerKey, number>;
   /** What the check of the committed Wasm complained of; null when it is what its sources build. */
   wasm: string | null;
+  /** Why the Worker would refuse the variables that wrangler.toml declares; null when it would not. */
+  variables: string | null;
   /** Paths with changes that are not committed; null where there is no git. */
   uncommitted: string[] | null;
   /** A dry run: what is deployed later may be committed by then. */
@@ -59,7 +61,7 @@ export const sizes = (built: Record<WorkerKey, BuiltWorker>): Record<WorkerKey, 
 });
 
 /** Judges the sources: everything that can be known to go wrong before anything is sent. */
-export function findings({ dates, gzip, wasm, uncommitted, rehearsal, today }: Facts): Finding[] {
+export function findings({ dates, gzip, wasm, variables, uncommitted, rehearsal, today }: Facts): Finding[] {
   const found: Finding[] = [];
   const stop = (text: string) => found.push({ level: "stop", text });
   const note = (text: string) => found.push({ level: "note", text });
@@ -75,6 +77,7 @@ export function findings({ dates, gzip, wasm, uncommitted, rehearsal, today }: F
   if (dates.models !== dates.main)
     stop(`The two scripts have different compatibility dates (${dates.models} and ${dates.main}): tests ran them with one.`);
   if (wasm !== null) stop(`The committed Wasm is not what its sources build. Run npm run build:wasm and commit what it writes.\n${wasm}`);
+  if (variables !== null) stop(`With the [vars] of wrangler.toml nothing would be served. ${variables}`);
   if (uncommitted === null) note("There is no git here, so nobody can say later what was deployed.");
   else {
     const binaries = uncommitted.filter((path) => path.startsWith("wasm/"));

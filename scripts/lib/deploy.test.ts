@@ -9,6 +9,7 @@ const good: Facts = {
   dates: { models: "2026-10-31", main: "2026-10-31" },
   gzip: { models: 100_000, main: 400_000 },
   wasm: null,
+  variables: null,
   uncommitted: [],
   rehearsal: false,
   today: "2026-11-20",
@@ -26,6 +27,7 @@ describe("what is checked before an account is asked", () => {
     ["a missing compatibility date", { dates: { models: "", main: "2026-10-31" } }, /no compatibility_date/],
     ["dates that differ", { dates: { models: "2026-10-30", main: "2026-10-31" } }, /different compatibility dates/],
     ["Wasm that is not what its sources build", { wasm: "hash differs" }, /npm run build:wasm[\s\S]*hash differs/],
+    ["a variable that the Worker refuses", { variables: "SKERRY_LOG is one of" }, /nothing would be served\. SKERRY_LOG is one of/],
     ["Wasm that is not committed", { uncommitted: ["wasm/artifacts/skerry_inference.wasm"] }, /not committed/],
   ])("stops at %s", (_, facts, text) => {
     expect(stops(facts).map((finding) => finding.text)).toEqual(expect.arrayContaining([expect.stringMatching(text)]));

@@ -8,8 +8,16 @@ export type Guard = {
   runtimes(): number[];
   /** Calls back whenever the set of running runtimes changes. */
   onChange(listener: () => void): void;
+  /**
+   * Asks the runtimes to take no more connections and to finish what is under way, and calls `end` when all have ended or
+   * the time, in milliseconds, has passed. Where the last one ends, `end` is called in the same turn: whoever started it
+   * would take that for a crash and start another.
+   */
+  drain(within: number, end: () => Promise<void>): Promise<void>;
   release(): void;
 };
+
+const PAUSE = 50;
 
 /**
  * Guards every workerd that this process starts from now on: a watchdog kills it should this process die without
@@ -18,6 +26,7 @@ export type Guard = {
 export function guardRuntimes(): Guard {
   const runtimes = new Set<number>();
   const listeners: (() => void)[] = [];
+  let onLastEnd: (() => void) | null = null;
   let released = false;
   let watchdog = startWatchdog();
 
@@ -48,6 +57,7 @@ export function guardRuntimes(): Guard {
       child.once("exit", () => {
         runtimes.delete(pid);
         tell("-", pid);
+        if (runtimes.size === 0) onLastEnd?.();
       });
     });
   };
@@ -56,6 +66,31 @@ export function guardRuntimes(): Guard {
   return {
     runtimes: () => [...runtimes],
     onChange: (listener) => listeners.push(listener),
+    drain(within, end) {
+      return new Promise((resolve) => {
+        const finish = () => {
+          onLastEnd = null;
+          clearTimeout(timer);
+          resolve(end());
+        };
+        // Many short pauses, not one: where the machine is so busy that timers are late, these are late too.
+        let left = Math.ceil(within / PAUSE);
+        const tick = () => {
+          if (left-- <= 0) finish();
+          else timer = setTimeout(tick, PAUSE);
+        };
+        let timer = setTimeout(tick, 0);
+        onLastEnd = finish;
+        for (const pid of runtimes) {
+          try {
+            process.kill(pid, "SIGTERM");
+          } catch {
+            // It has ended by itself a moment ago.
+          }
+        }
+        if (runtimes.size === 0) finish();
+      });
+    },
     release() {
       released = true;
       unsubscribe("child_process", onChild);

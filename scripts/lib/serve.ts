@@ -1,7 +1,14 @@
+import { accessSync, constants } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { ROOM_OPTIONS } from "../../core/crdt/options.ts";
+import { checkVariables } from "../../workers/variables.ts";
 import type { BuiltWorker, WorkerKey } from "./build-workers.ts";
 import { guardRuntimes } from "./guard.ts";
 import { runtimeOptions, type Wrapper } from "./options.ts";
+import { ROOT } from "./paths.ts";
 import { isPortFree, until } from "./processes.ts";
 import { Refusal } from "./refusal.ts";
 import { adminKey, lockState } from "./state.ts";
@@ -22,20 +29,29 @@ export type Serving = { url: string; key: string; minted: boolean; stop(): Promi
 const PORT_PATIENCE = 3000;
 
 /**
+ * How long objects get to write what they have accepted once the serving is to end, in milliseconds: a room gathers edits
+ * for its commit delay, and a busy machine is late. Without open sockets the runtime ends sooner, by itself.
+ */
+const DRAIN = 20 * ROOM_OPTIONS.commitDelay;
+
+/**
  * Serves the built Workers on a port with all state in one directory, until `stop()`.
  *
- * @throws Refusal when the state or the port is in use, or the admin key is not good enough.
+ * @throws Refusal when the state or the port is in use, or the Worker would refuse the admin key or a variable.
  */
 export async function serve({ built, host, port, state, env, wrapper }: ServeOptions): Promise<Serving> {
   const lock = await lockState(state, port);
   try {
     const { key, minted } = adminKey(state, env.SKERRY_ADMIN_KEY);
+    const values = { ...valuesOf(env), SKERRY_ADMIN_KEY: key };
+    const fault = checkVariables({ ...built.main.options.bindings, ...values });
+    if (fault !== null) throw new Refusal(`${fault}\nThe value is that of the environment, else the one in wrangler.toml.`);
     if (!(await until(() => isPortFree(port, host), PORT_PATIENCE, 50))) {
       throw new Refusal(`Port ${port} is in use by another program. Stop it, or choose another port with --port N.`);
     }
     const guard = guardRuntimes();
     guard.onChange(() => lock.note(guard.runtimes()));
-    const values = { ...valuesOf(env), SKERRY_ADMIN_KEY: key };
+    ignoreTerminal();
     const runtime = new Miniflare({
       ...runtimeOptions({ built, host, port, state, values, ...(wrapper && { wrapper }) }),
       log: new Log(LogLevel.WARN),
@@ -43,7 +59,7 @@ export async function serve({ built, host, port, state, env, wrapper }: ServeOpt
         (level === "error" || level === "warn" ? process.stderr : process.stdout).write(`${message}\n`),
     });
     const stop = async () => {
-      await runtime.dispose();
+      await guard.drain(DRAIN, () => runtime.dispose());
       guard.release();
       lock.release();
     };
@@ -73,6 +89,23 @@ export function stopOnSignals(serving: Serving): void {
       process.exit(0);
     });
   }
+}
+
+/**
+ * Has the runtimes that are started from now on not hear a terminal's Ctrl-C, which goes to every process in it: they
+ * would end at once, and with them what was accepted and not written yet.
+ */
+function ignoreTerminal(): void {
+  const wrapper = join(ROOT, "scripts/lib/workerd.sh");
+  try {
+    accessSync(wrapper, constants.X_OK);
+  } catch {
+    return; // Where files cannot be executed so, the runtime is started as it is.
+  }
+  if (process.platform === "win32") return;
+  const { default: workerd } = createRequire(fileURLToPath(import.meta.resolve("miniflare")))("workerd") as { default: string };
+  process.env.WORKERD ??= workerd;
+  process.env.MINIFLARE_WORKERD_PATH ??= wrapper;
 }
 
 /** The settings that the environment gives: they take the place of what wrangler.toml declares under the same name. */

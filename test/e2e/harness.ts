@@ -39,8 +39,8 @@ export type Server = {
   kill(): Promise<void>;
   /** SIGKILL to the supervisor alone; resolves with the milliseconds until the runtime was gone too, throws after 2 s. */
   killSupervisor(): Promise<number>;
-  /** SIGTERM; resolves when all is gone, throws unless the supervisor ended with status 0. */
-  stop(): Promise<void>;
+  /** SIGTERM to the supervisor, or a terminal's Ctrl-C; resolves when all is gone, throws unless it ended with status 0. */
+  stop(how?: "SIGTERM" | "Ctrl-C"): Promise<void>;
   /** Starts again on the same state and port, after `kill`, `killSupervisor` or `stop` (or stops by `kill` first). */
   restart(options?: Pick<StartOptions, "env" | "queueFaults">): Promise<Server>;
   /** Ends the server whatever its state and removes a state directory of its own; for `afterAll`. */
@@ -138,12 +138,14 @@ async function launch(options: StartOptions & { port: number }, life: Life): Pro
       await gone(2000);
       return performance.now() - before;
     },
-    async stop() {
+    async stop(how = "SIGTERM") {
       if (!ended()) {
         const exit = once(child, "exit");
-        process.kill(pid, "SIGTERM");
+        // A terminal sends its signal to every process in it, the runtime included.
+        if (how === "Ctrl-C") process.kill(-pid, "SIGINT");
+        else process.kill(pid, how);
         const [code, signal] = await exit;
-        if (code !== 0) throw new Error(`SIGTERM ended the server with ${code ?? signal}, not 0. It said:\n${log.join("")}`);
+        if (code !== 0) throw new Error(`${how} ended the server with ${code ?? signal}, not 0. It said:\n${log.join("")}`);
       }
       await gone(GONE_WITHIN);
     },

@@ -37,9 +37,9 @@ function start(args: string[], env: Record<string, string> = {}): Started {
     said: () => text,
     ready: () => until(() => /^ready /m.test(text) || ended(), READY_WITHIN).then((met) => met && !ended()),
     async end(signal) {
-      const exit = ended() ? null : once(child, "exit");
+      const closed = once(child, "close");
       child.kill(signal);
-      await exit;
+      await closed;
       return child.exitCode;
     },
   };
@@ -54,8 +54,9 @@ function freshState(): string {
 /** A start that is refused: what it said, and its status. */
 async function refused(args: string[], env: Record<string, string> = {}): Promise<{ said: string; status: number | null }> {
   const attempt = start(args, env);
-  await until(() => attempt.child.exitCode !== null, READY_WITHIN);
-  return { said: attempt.said(), status: attempt.child.exitCode };
+  // Not at its exit: what it said last may still be on its way then.
+  const [status] = (await once(attempt.child, "close")) as [number | null];
+  return { said: attempt.said(), status };
 }
 
 it("is ready in under 30 s, mints an admin key once, and prints a request that works", async () => {
@@ -78,7 +79,9 @@ it("is ready in under 30 s, mints an admin key once, and prints a request that w
   });
   expect(response.status, await response.clone().text()).toBeLessThan(300);
   expect(await response.json()).toMatchObject({ token: expect.any(String) });
+  // What went well is not logged, and what is said at the end of the start stays the last word.
   expect(await first.end("SIGTERM")).toBe(0);
+  expect(first.said()).toMatch(/To see every request: SKERRY_LOG=info npm start\n\n$/);
 
   const second = start(args);
   expect(await second.ready(), second.said()).toBe(true);
@@ -88,12 +91,14 @@ it("is ready in under 30 s, mints an admin key once, and prints a request that w
 
 it("serves the console's page and the reference page's files", async () => {
   const port = await freePort("localhost");
-  const server = start(["--port", String(port), "--state", freshState()]);
+  const server = start(["--port", String(port), "--state", freshState()], { SKERRY_LOG: "info" });
   expect(await server.ready(), server.said()).toBe(true);
+  expect(server.said()).not.toContain("SKERRY_LOG=info");
   const page = await fetch(`http://localhost:${port}/`);
   expect([page.status, page.headers.get("content-type")]).toEqual([200, expect.stringContaining("text/html")]);
   const style = await fetch(`http://localhost:${port}/docs/swagger-ui.css`);
   expect([style.status, style.headers.get("content-type")]).toEqual([200, expect.stringContaining("text/css")]);
+  expect(await until(() => server.said().includes('"path":"/docs/swagger-ui.css"'), READY_WITHIN)).toBe(true);
 });
 
 it("takes the admin key from the environment, and refuses one that is short or a placeholder", async () => {
@@ -108,6 +113,17 @@ it("takes the admin key from the environment, and refuses one that is short or a
   const server = start(["--port", String(await freePort("localhost")), "--state", freshState()], { SKERRY_ADMIN_KEY: given });
   expect(await server.ready(), server.said()).toBe(true);
   expect(server.said()).toContain(given);
+});
+
+it.each([
+  ["SKERRY_ANONYMOUS_GRANTS", "[{", /SKERRY_ANONYMOUS_GRANTS cannot be read: It is not valid JSON\. Set it to \[\] or/],
+  ["SKERRY_ANONYMOUS_GRANTS", '[{"capability":"rooms"}]', /SKERRY_ANONYMOUS_GRANTS cannot be read: "grants\[0\]/],
+  ["SKERRY_CORS_ORIGINS", "app.example", /SKERRY_CORS_ORIGINS has "app\.example", which is not an origin/],
+  ["SKERRY_LOG", "loud", /SKERRY_LOG is one of info, warn, off, not "loud"/],
+])("refuses to start with %s=%s, with which every request would fail", async (name, value, sentence) => {
+  const { said, status } = await refused(["--port", String(await freePort("localhost")), "--state", freshState()], { [name]: value });
+  expect([status, said]).toEqual([1, expect.stringMatching(sentence)]);
+  expect(said).not.toMatch(/^ready|\n\s+at /m);
 });
 
 it("says whose the port is when it is taken, and that the state is in use", async () => {
@@ -154,5 +170,5 @@ it("ends when the npm that started it is killed", async () => {
       () => true,
       () => false,
     );
-  expect(await until(async () => !(await answers()), 3000)).toBe(true);
+  expect(await until(async () => !(await answers()), READY_WITHIN)).toBe(true);
 });

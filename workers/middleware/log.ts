@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../env.ts";
-import { type LogLevel, settings } from "../settings.ts";
+import { settings } from "../settings.ts";
+import type { LogLevel } from "../variables.ts";
 import { traceId } from "./trace.ts";
 
 const TOKEN = /[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}/g;
