@@ -9,6 +9,8 @@ export const SUBPROTOCOL = "skerry.v1";
 /** UTF-8 bytes of one frame from a client, and of one from the server (the platform takes 32 MiB; a client should not have to). */
 export const MAX_CLIENT_FRAME_BYTES = 64 * 1024;
 export const MAX_SERVER_FRAME_BYTES = 1024 * 1024;
+/** UTF-8 bytes that a `data` frame of a target may have whose items can neither be cut nor be small. */
+export const MAX_DATA_FRAME_BYTES = 8 * 1024 * 1024;
 /** UTF-8 bytes of a `call` frame, and of a `result` frame: a call or its answer cannot be cut, and may hold a large value. */
 export const MAX_CALL_FRAME_BYTES = 4 * 1024 * 1024;
 export const MAX_RESULT_FRAME_BYTES = 16 * 1024 * 1024;
@@ -90,6 +92,7 @@ export function negotiate(header: string | null, v: string | null): { version: n
  */
 const CALL_HEAD = '{"type":"call",';
 const RESULT_HEAD = '{"type":"result",';
+const DATA_HEAD = '{"type":"data",';
 
 /**
  * Reads a frame from a client. Throws `bad_frame`, never anything else, with a sentence that names what is wrong.
@@ -129,7 +132,12 @@ export function parseClientFrame(text: string, takes: "subscriptions" | "calls" 
 
 /** Reads a frame from the server. Throws `bad_frame`. A code this version does not know becomes `internal`. */
 export function parseServerFrame(text: string): ServerFrame {
-  const frame = parseObject(text, begins(text, RESULT_HEAD) ? MAX_RESULT_FRAME_BYTES : MAX_SERVER_FRAME_BYTES);
+  const limit = begins(text, RESULT_HEAD)
+    ? MAX_RESULT_FRAME_BYTES
+    : begins(text, DATA_HEAD)
+      ? MAX_DATA_FRAME_BYTES
+      : MAX_SERVER_FRAME_BYTES;
+  const frame = parseObject(text, limit);
   switch (frame.type) {
     case "hello":
       return { type: "hello", version: integer(frame, "version", 1, MAX_ID), expiresAt: time(frame) };
@@ -217,22 +225,22 @@ const RESULT_OVERHEAD = `${RESULT_HEAD}"results":[]}`.length;
 
 /**
  * The part of a data frame that is the same for every subscription, so that a payload is serialised once however many
- * sockets it goes to. Complete it with {@link dataFrame}. Throws as {@link encode} does.
+ * sockets it goes to. Complete it with {@link dataFrame}. Throws as {@link encode} does, at `most` bytes.
  */
-export function dataTail(item: DataItem): string {
+export function dataTail(item: DataItem, most: number = MAX_SERVER_FRAME_BYTES): string {
   if (!isPosition(item.position)) throw new SkerryError("internal", "The target gave a position that is not valid.");
   const payload = JSON.stringify(item.payload);
   if (payload === undefined) throw new SkerryError("internal", "A payload must be a JSON value.");
   const tail = `"position":"${item.position}","kind":"${item.kind}"${item.last === true ? ',"last":true' : ""},"payload":${payload}}`;
-  if (longer(tail, MAX_SERVER_FRAME_BYTES - DATA_HEAD_BYTES)) {
-    throw new SkerryError("too_large", `A data frame may have ${MAX_SERVER_FRAME_BYTES} bytes; the target must cut it into parts.`);
+  if (longer(tail, most - DATA_HEAD_BYTES)) {
+    throw new SkerryError("too_large", `A data frame may have ${most} bytes; the target must cut it into parts.`);
   }
   return tail;
 }
 
 /** The text of a data frame for subscription `id` from a {@link dataTail}. */
 export function dataFrame(id: number, tail: string): string {
-  return `{"type":"data","id":${id},${tail}`;
+  return `${DATA_HEAD}"id":${id},${tail}`;
 }
 
 /** What {@link dataFrame} puts before the tail, at the longest id. */

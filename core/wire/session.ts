@@ -32,11 +32,22 @@ export type Ask = { ticket: number; id: number; target: string; from: StreamPosi
  *   subscription starts.
  * - `snapshot`: the items, at least one, begin a snapshot anew; what the client has is void.
  * - `more`: the items do not reach the target's head. There is then at least one item.
+ * - `most`: bytes that an item's frame may have, where that is more than others have.
  */
-export type Reply = { mode: Mode; position: StreamPosition; items: DataItem[]; more: boolean };
+export type Reply = { mode: Mode; position: StreamPosition; items: DataItem[]; more: boolean; most?: number };
 
-/** A change of a target, serialised once for all its subscribers. Make it with {@link publication}. */
-export type Publication = { target: string; previous: StreamPosition; position: StreamPosition; tail: string };
+/**
+ * A change of a target, serialised once for all its subscribers. Make it with {@link publication}. `relation`, where it is given,
+ * decides in place of `previous` what the change is to a live subscriber whose last frame was at `sent`: `known`, the `next`, or
+ * not to be had without what came before (`gap`).
+ */
+export type Publication = {
+  target: string;
+  previous: StreamPosition;
+  position: StreamPosition;
+  tail: string;
+  relation?: (sent: StreamPosition) => "known" | "next" | "gap";
+};
 
 export type Effect =
   | { kind: "send"; text: string }
@@ -68,10 +79,16 @@ type Subscription = {
 
 /**
  * Prepares a change for {@link Session.publish}. `previous` is the target's position before it: a subscriber that is
- * not exactly there asks the target instead of skipping a change. Throws `too_large` past the size of a frame.
+ * not exactly there asks the target instead of skipping a change. Throws `too_large` past the size of a frame, or `most` bytes.
  */
-export function publication(target: string, previous: StreamPosition, position: StreamPosition, payload: unknown): Publication {
-  return { target, previous, position, tail: dataTail({ position, kind: "delta", payload }) };
+export function publication(
+  target: string,
+  previous: StreamPosition,
+  position: StreamPosition,
+  payload: unknown,
+  most?: number,
+): Publication {
+  return { target, previous, position, tail: dataTail({ position, kind: "delta", payload }, most) };
 }
 
 /**
@@ -160,10 +177,13 @@ export class Session {
     const effects = this.expire(now);
     if (this.#closed) return effects;
     for (const subscription of this.#all()) {
-      if (subscription.target !== change.target || subscription.sent === change.position) continue;
-      if (subscription.phase === "asking") subscription.missed = true;
+      const { phase, sent } = subscription;
+      if (subscription.target !== change.target || sent === change.position) continue;
+      const relation = sent === null ? "gap" : (change.relation?.(sent) ?? (sent === change.previous ? "next" : "gap"));
+      if (relation === "known") continue;
+      if (phase === "asking") subscription.missed = true;
       else if (subscription.credit === 0) subscription.phase = "behind";
-      else if (subscription.phase === "live" && subscription.sent === change.previous) {
+      else if (phase === "live" && relation === "next") {
         effects.push(this.#send(subscription, change.position, change.tail));
       } else effects.push(this.#ask(subscription));
     }
@@ -323,7 +343,7 @@ export class Session {
     }
     for (const item of reply.items) {
       if (subscription.credit === 0) break;
-      effects.push(this.#send(subscription, item.position, dataTail(item)));
+      effects.push(this.#send(subscription, item.position, dataTail(item, reply.most)));
     }
     const last = reply.items.at(-1);
     const reachedHead = !reply.more && !subscription.missed && (last === undefined || last.position === subscription.sent);
