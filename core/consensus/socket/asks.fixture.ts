@@ -142,7 +142,7 @@ const told: fc.Arbitrary<Told> = fc.oneof(
       ...{ header, id: natural, leader: natural, role: fc.constantFrom("follower" as const, "leader" as const), term: natural },
       ...{ index: natural, applied: natural, committed: natural, bytes: natural, conf, incarnation: natural },
     }),
-  }) as fc.Arbitrary<Told>,
+  }) as unknown as fc.Arbitrary<Told>,
   fc.constant({ told: "transfer" as const }),
 );
 export const answered: fc.Arbitrary<Answered> = fc.record({
