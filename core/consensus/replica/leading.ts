@@ -1,0 +1,138 @@
+import type { LeaseBook } from "../kv/leases.ts";
+import type { Operation } from "../kv/types.ts";
+import { message } from "../raft/messages.ts";
+import type { RaftNode } from "../raft/node.ts";
+import type { ConfState, NodeId } from "../raft/types.ts";
+import type { Machine } from "./machine.ts";
+import type { ReplicaLimits, ReplicaTiming } from "./options.ts";
+import type { Peers } from "./peers.ts";
+import { ReadQueue } from "./reads.ts";
+import type { WriteQueue } from "./writes.ts";
+
+const NOBODY = () => {};
+
+/** What a leader does by itself while it leads; made anew with each leadership. */
+export class Leading {
+  readonly term: number;
+  /**
+   * Everything up to here may have been committed and answered before this instance began: nothing is read, and no lease ends, until
+   * it is applied (SPEC, resume).
+   */
+  readonly floor: number;
+  readonly reads: ReadQueue;
+  readonly book: LeaseBook;
+  readonly #id: NodeId;
+  readonly #node: RaftNode;
+  readonly #machine: Machine;
+  readonly #writes: WriteQueue;
+  readonly #peers: Peers;
+  readonly #timing: ReplicaTiming;
+  readonly #limits: ReplicaLimits;
+  /** A single voter's round is under way until it is durable; for others, until it is committed. */
+  unsynced = false;
+  /** It resumed, and has put nothing of its own into the log since. */
+  #quiet: boolean;
+  #compacting = false;
+
+  constructor(
+    node: RaftNode,
+    book: LeaseBook,
+    start: { floor: number; resumed: boolean },
+    parts: { machine: Machine; writes: WriteQueue; peers: Peers; timing: ReplicaTiming; limits: ReplicaLimits },
+  ) {
+    this.#node = node;
+    const { id, term } = node.status();
+    this.#id = id;
+    this.term = term;
+    this.floor = start.floor;
+    this.#quiet = start.resumed;
+    this.book = book;
+    this.reads = new ReadQueue(node);
+    this.#machine = parts.machine;
+    this.#writes = parts.writes;
+    this.#peers = parts.peers;
+    this.#timing = parts.timing;
+    this.#limits = parts.limits;
+  }
+
+  /** It has applied all that may have been answered before it began. */
+  get caughtUp(): boolean {
+    return this.#machine.applied >= this.floor;
+  }
+
+  /** Adds a command of the leader's own. */
+  write(operation: Operation, at: number): void {
+    this.#writes.add({ command: { operation, at, session: null }, done: NOBODY, lost: NOBODY });
+  }
+
+  /**
+   * Begins what is due. `clock` is Unix milliseconds, `now` the replica's own time. `again`: the node has something to do;
+   * `fence`: a row has to be written.
+   */
+  pump(conf: ConfState, commit: number, now: number, clock: number): { again: boolean; fence: boolean } {
+    this.#expire(clock);
+    this.#compact(clock);
+    if (this.#flush(conf, commit, now, clock)) return { again: true, fence: false };
+    if (!this.caughtUp) return { again: false, fence: false };
+    const fence = this.reads.pump(now, !this.#othersSuffice(conf, now), this.#patience(now));
+    return { again: this.#node.hasReady(), fence };
+  }
+
+  deadline(commit: number, now: number): number | null {
+    const [reads, writes] = [this.reads.deadline(this.#patience(now)), this.#writes.deadline(commit, this.#timing.pipeline)];
+    return reads === null || (writes !== null && writes < reads) ? writes : reads;
+  }
+
+  #flush(conf: ConfState, commit: number, now: number, clock: number): boolean {
+    const single = conf.voters.length === 1 && conf.votersOutgoing.length === 0;
+    if (single ? this.unsynced : this.#writes.underWay(commit, now, this.#timing.pipeline)) return false;
+    // After a wake an entry that follows what the log holds commits that, and confirms the reads.
+    const poke = this.#quiet && !this.caughtUp && (this.reads.waiting || (this.book.deadline() ?? clock + 1) <= clock);
+    if (!this.#writes.waiting && !poke) return false;
+    const index = this.#writes.flush(this.#node, now);
+    if (index === null) return false;
+    this.#quiet = false;
+    this.unsynced = single;
+    this.reads.ride(index, now);
+    this.#knock(now);
+    return true;
+  }
+
+  /** Raft sends nothing to a follower that did not answer; a heartbeat that is answered makes it go on. */
+  #knock(now: number): void {
+    for (const peer of this.#node.status().peers) {
+      if (peer.unreachable) this.#peers.link(peer.id).push(message("heartbeat", this.#id, peer.id, this.term), now);
+    }
+  }
+
+  /** How long a read round may take before rows are spent on it. */
+  #patience(now: number): number {
+    return this.#timing.fence + 2 * this.#peers.roundTrip(now);
+  }
+
+  #expire(clock: number): void {
+    if (!this.caughtUp) return;
+    for (const id of this.book.due(clock)) this.write({ op: "leaseRevoke", request: { id } }, clock);
+  }
+
+  /** A store that fills up gives up old revisions before it refuses writes. */
+  #compact(clock: number): void {
+    const { store } = this.#machine;
+    if (this.#compacting || store.bytes * 2 < store.options.quotaBytes) return;
+    const revision = store.compactionFor(this.#limits.retainRevisions);
+    if (revision === null) return;
+    this.#compacting = true;
+    const done = () => {
+      this.#compacting = false;
+    };
+    this.#writes.add({ command: { operation: { op: "compact", request: { revision } }, at: clock, session: null }, done, lost: done });
+  }
+
+  /** A majority of each half could confirm a round without this replica's own word. */
+  #othersSuffice(conf: ConfState, now: number): boolean {
+    const up = (id: NodeId) => id !== this.#id && !this.#peers.link(id).isDown(now);
+    return [conf.voters, conf.votersOutgoing].every(
+      (voters) => voters.length === 0 || voters.filter(up).length >= Math.floor(voters.length / 2) + 1,
+    );
+  }
+}

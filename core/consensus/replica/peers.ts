@@ -1,0 +1,178 @@
+import type { Message, NodeId } from "../raft/types.ts";
+import { decodeEnvelope, type Envelope, encodeEnvelope } from "./envelope.ts";
+import { Link } from "./link.ts";
+import type { ReplicaLimits, ReplicaTiming } from "./options.ts";
+import type { ReplicaStorage } from "./storage.ts";
+
+/** A call to a peer's `step`. Tell the replica what came back, by its number. */
+export type Call = { call: number; to: NodeId; bytes: Uint8Array };
+/** What the head of an envelope says of its sender, beside what the storage knows. */
+export type Head = { leader: NodeId; term: number; watching: boolean; fence: boolean };
+
+/** The other replicas: what is said to them, what they said of themselves, and whether they may be believed (SPEC, incarnations). */
+export class Peers {
+  readonly #id: NodeId;
+  readonly #storage: ReplicaStorage;
+  readonly #timing: ReplicaTiming;
+  readonly #limits: ReplicaLimits;
+  readonly #links = new Map<NodeId, Link>();
+  /** The end of the log when this replica woke. */
+  readonly #woke: { index: number; term: number };
+  #lastCall = 0;
+  /** A peer that was refused is told by which incarnation. */
+  readonly #superseded = new Map<NodeId, number>();
+
+  constructor(id: NodeId, storage: ReplicaStorage, timing: ReplicaTiming, limits: ReplicaLimits) {
+    this.#id = id;
+    this.#storage = storage;
+    this.#timing = timing;
+    this.#limits = limits;
+    const index = storage.lastIndex();
+    this.#woke = { index, term: storage.term(index) };
+  }
+
+  link(id: NodeId): Link {
+    let link = this.#links.get(id);
+    if (link === undefined) {
+      link = new Link(id, this.#timing, this.#limits.calls);
+      this.#links.set(id, link);
+    }
+    return link;
+  }
+
+  all(): Iterable<Link> {
+    return this.#links.values();
+  }
+
+  place(id: NodeId): string {
+    const { state } = this.#storage;
+    return id === this.#id ? state.place : (state.peers.get(id)?.place ?? "");
+  }
+
+  /**
+   * Reads what a peer sent and takes down what it says of itself. Null: it is an older incarnation than one known, or lost what
+   * it had acknowledged. Nothing it says counts, and it is told so. Throws `newer_format`, `corrupt`.
+   */
+  receive(bytes: Uint8Array, now: number, leading: number): Envelope | null {
+    const envelope = decodeEnvelope(bytes);
+    const { from, incarnation } = envelope;
+    if (envelope.to !== this.#id) return null;
+    const known = this.#storage.state.peers.get(from) ?? { incarnation: 0, place: "" };
+    if (incarnation < known.incarnation) {
+      this.#superseded.set(from, known.incarnation);
+      return null;
+    }
+    const link = this.link(from);
+    const isNew = incarnation > known.incarnation;
+    if (isNew && envelope.lastTerm <= leading && envelope.lastIndex < link.acked) {
+      // It acknowledged more in this very term: its storage was rolled back within one incarnation.
+      this.#remember(from, incarnation + 1, known.place);
+      this.#superseded.set(from, incarnation + 1);
+      return null;
+    }
+    if (isNew || (envelope.place !== "" && envelope.place !== known.place)) {
+      this.#remember(from, incarnation, envelope.place === "" ? known.place : envelope.place);
+    }
+    this.#superseded.delete(from);
+    for (const [id, seen] of envelope.seen) {
+      const record = this.#storage.state.peers.get(id);
+      if (id !== this.#id && seen > (record?.incarnation ?? 0)) this.#remember(id, seen, record?.place ?? "");
+    }
+    link.heard(now);
+    link.watching = envelope.watching;
+    return envelope;
+  }
+
+  /** Whether the sender knows a higher incarnation of this replica than this one is. */
+  supersedes(envelope: Envelope): boolean {
+    const { incarnation } = this.#storage.state;
+    return envelope.superseded > incarnation || envelope.seen.some(([id, seen]) => id === this.#id && seen > incarnation);
+  }
+
+  /** What a replica that was refused is told, whatever it asked. */
+  refusal(bytes: Uint8Array, head: Head): Uint8Array {
+    const { from } = decodeEnvelope(bytes);
+    return this.#encode(from, head, []);
+  }
+
+  /** The answer to a call of `to`: all that there is to say to it. */
+  answer(to: NodeId, head: Head, more: Pick<Envelope, "receipt">): Uint8Array {
+    const link = this.link(to);
+    const bytes = this.#encode(to, head, link.take(), { asks: link.asks, answers: link.answers, ...more });
+    link.asks = [];
+    link.answers = [];
+    return bytes;
+  }
+
+  /** The calls that are due. */
+  calls(head: Head, now: number): Call[] {
+    const calls: Call[] = [];
+    for (const link of this.#links.values()) {
+      while (link.ready(now)) {
+        const transfer = link.transfer?.due ? link.transfer.take() : null;
+        const messages = link.take();
+        if (transfer?.message) messages.push(transfer.message);
+        const { asks, answers } = link;
+        link.asks = [];
+        link.answers = [];
+        const bytes = this.#encode(link.id, head, messages, { asks, answers, chunk: transfer?.chunk ?? null });
+        const call = ++this.#lastCall;
+        link.called(call, now);
+        calls.push({ call, to: link.id, bytes });
+      }
+    }
+    return calls;
+  }
+
+  /** The link whose call this is; null for one that nobody waits for. */
+  ended(call: number, now: number): Link | null {
+    for (const link of this.#links.values()) if (link.ended(call, now)) return link;
+    return null;
+  }
+
+  /** How long the slowest of those that answer takes. */
+  roundTrip(now: number): number {
+    let slowest = 0;
+    for (const link of this.#links.values()) if (!link.isDown(now)) slowest = Math.max(slowest, link.roundTrip);
+    return slowest;
+  }
+
+  deadline(): number | null {
+    let first: number | null = null;
+    for (const link of this.#links.values()) {
+      const at = link.deadline();
+      if (at !== null && (first === null || at < first)) first = at;
+    }
+    return first;
+  }
+
+  #remember(id: NodeId, incarnation: number, place: string): void {
+    const peers = new Map(this.#storage.state.peers);
+    peers.set(id, { incarnation, place });
+    this.#storage.setState({ peers });
+  }
+
+  #encode(to: NodeId, head: Head, messages: Message[], more: Partial<Envelope> = {}): Uint8Array {
+    const { incarnation, place, peers } = this.#storage.state;
+    return encodeEnvelope({
+      from: this.#id,
+      to,
+      incarnation,
+      leader: head.leader,
+      leaderTerm: head.term,
+      lastIndex: this.#woke.index,
+      lastTerm: this.#woke.term,
+      watching: head.watching,
+      fence: head.fence,
+      superseded: this.#superseded.get(to) ?? 0,
+      place,
+      seen: [...peers].map(([id, record]) => [id, record.incarnation]),
+      messages,
+      asks: [],
+      answers: [],
+      chunk: null,
+      receipt: null,
+      ...more,
+    });
+  }
+}
