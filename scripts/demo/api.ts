@@ -98,7 +98,7 @@ export class Api {
   }
 
   /** Waits until a topology has applied all that its sources hold. Throws when it makes no progress for `patienceMs`. */
-  async untilApplied(topology: string, patienceMs = 60_000, onProgress?: (applied: number, head: number) => void) {
+  async untilApplied(topology: string, patienceMs = 120_000, onProgress?: (applied: number, head: number) => void) {
     let best = -1;
     for (let since = performance.now(); ; ) {
       const { applied, head, lag } = await this.progress(topology);
@@ -113,7 +113,7 @@ export class Api {
   }
 
   /** Waits until every window of a table is closed, which `closeOnIdle` does some time after the last record. */
-  async untilFinal(table: string, patienceMs = 60_000): Promise<void> {
+  async untilFinal(table: string, patienceMs = 120_000): Promise<void> {
     for (const since = performance.now(); ; ) {
       const { rows } = await this.page(table, { final: false, limit: 1 });
       if (rows.length === 0) return;

@@ -23,14 +23,17 @@ export function isPortFree(port: number, host: string): Promise<boolean> {
   });
 }
 
-/** A TCP port that is free now. */
-export function freePort(host = "127.0.0.1"): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen({ port: 0, host }, () => {
-      const address = probe.address();
-      probe.close(() => (typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port"))));
-    });
-  });
+/**
+ * Where {@link freePort} looks: below the ports that systems give to outgoing connections. From those, one might be taken
+ * while a server restarts on it, even by a client that tries to reach the server, which then is connected to itself.
+ */
+const PORTS = { from: 12_000, to: 30_000 };
+
+/** A TCP port that is free now. Drawn at random, so that processes that look at the same time hardly find the same one. */
+export async function freePort(host = "127.0.0.1"): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+    if (await isPortFree(port, host)) return port;
+  }
+  throw new Error(`No port from ${PORTS.from} to ${PORTS.to} is free.`);
 }

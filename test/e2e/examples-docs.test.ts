@@ -47,7 +47,7 @@ afterAll(async () => {
 const fileOf = (line: number, language: string) => join(folder, `line-${line}.${language}`);
 
 async function run(file: string, args: string[] = [], env: NodeJS.ProcessEnv = {}) {
-  const options = { cwd: folder, timeout: 60_000, env: { ...process.env, ...env } };
+  const options = { cwd: folder, timeout: 120_000, env: { ...process.env, ...env } };
   const ended = promisify(execFile)(process.execPath, [file, ...args], options);
   return ended.then(
     ({ stdout, stderr }) => ({ status: 0, output: stdout + stderr }),

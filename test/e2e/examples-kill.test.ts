@@ -8,6 +8,9 @@ const AIRPORTS = ["ATL", "DFW", "ORD", "OSL", "SFO", "LHR", "NRT"];
 type Flight = { id: string; n: number; origin: string; destination: string; date: number; delay: number; distance: number };
 type Delays = { count: number; max: number };
 
+/** How many edits the server must have confirmed as durable before it is killed. */
+const CONFIRMED = 50;
+
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const clientOf = (server: Server) => createClient({ url: server.url, token: server.adminKey });
 
@@ -52,7 +55,7 @@ it("through three kills: the producer loses and doubles nothing, and the table t
   })();
   for (let kill = 0; kill < 3; kill++) {
     const before = sent;
-    await expect.poll(() => sent - before, { timeout: 20_000 }).toBeGreaterThan(400);
+    await expect.poll(() => sent - before, { timeout: 60_000 }).toBeGreaterThan(400);
     server = await server.restart();
   }
   over = true;
@@ -78,7 +81,7 @@ it("through three kills: the producer loses and doubles nothing, and the table t
   const asked = new Map<string, Delays>();
   for await (const { key, window, value } of client.streams.table<Delays>("delays").rows()) asked.set(`${key} ${window.start}`, value);
   expect([...asked.values()].reduce((sum, { count }) => sum + count, 0)).toBe(sent);
-  await expect.poll(() => new Map(rows), { timeout: 20_000 }).toEqual(asked);
+  await expect.poll(() => new Map(rows), { timeout: 60_000 }).toEqual(asked);
   expect(resets).toBeGreaterThan(0);
   stop.abort(new Error("over"));
   await following;
@@ -99,8 +102,9 @@ it("through five kills: a room loses nothing that whenDurable confirmed, and not
     const mortal = connectRoom(client, "notes");
     await mortal.whenSynced();
     const confirmed: string[] = [];
-    const end = Date.now() + 500 + 70 * round;
-    for (let n = 0; Date.now() < end; n++) {
+    // Enough to find a loss, whatever the machine's speed; and killed not right after a commit, but anywhere.
+    const end = Date.now() + 60_000;
+    for (let n = 0, more = 7 * round; (confirmed.length < CONFIRMED && Date.now() < end) || more-- > 0; n++) {
       const key = `${round}-${n}`;
       mortal.doc.getMap("mortal").set(key, n);
       void mortal.whenDurable().then(
@@ -130,7 +134,7 @@ it("through five kills: a room loses nothing that whenDurable confirmed, and not
   survivor.close();
   const { survivor: kept } = await client.rooms.read<{ survivor: Record<string, number> }>("notes");
   expect(mine.filter((key) => !(key in kept))).toEqual([]);
-  expect(total.confirmed).toBeGreaterThan(200);
+  expect(total.confirmed).toBeGreaterThanOrEqual(5 * CONFIRMED);
   console.log(
     `five kills: ${total.written} edits, ${total.confirmed} confirmed as durable of which 0 lost; ${mine.length} of the survivor, 0 lost`,
   );

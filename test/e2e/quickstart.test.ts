@@ -63,7 +63,7 @@ class Reader {
     });
     this.#server = server;
     for (const stream of [server.stdout, server.stderr]) stream.setEncoding("utf8").on("data", (part: string) => (this.#said += part));
-    await until(() => /^ready /m.test(this.#said) || server.exitCode !== null, 90_000);
+    await until(() => /^ready /m.test(this.#said) || server.exitCode !== null, 180_000);
     expect(this.#said).toMatch(/^ready /m);
   }
 
@@ -79,7 +79,7 @@ class Reader {
 
   #run(commands: string): void {
     const script = `source ${this.#exports}\nset -eo pipefail\n${commands}\nexport -p > ${this.#exports}`;
-    const { status, stdout, stderr } = spawnSync("bash", ["-c", script], { cwd: this.folder, encoding: "utf8", timeout: 60_000 });
+    const { status, stdout, stderr } = spawnSync("bash", ["-c", script], { cwd: this.folder, encoding: "utf8", timeout: 120_000 });
     expect(status, `${commands}\n${stdout}${stderr}\n${this.#said}`).toBe(0);
     this.printed = stdout;
   }
@@ -99,7 +99,7 @@ class Reader {
 /** What a request answered, where other commands of the block have printed before it. */
 const lastJson = (printed: string): string => /(?:^|\n)([[{].*)\s*$/.exec(printed)?.[1] ?? "null";
 
-it("does what the quickstart says, word for word", { timeout: 300_000 }, async () => {
+it("does what the quickstart says, word for word", { timeout: 600_000 }, async () => {
   const reader = new Reader(clone(), await freePort("localhost"));
   const { code } = readDocument(PAGE, readFileSync(join(ROOT, PAGE), "utf8"));
   expect(code.length).toBeGreaterThan(10);

@@ -13,7 +13,7 @@ it("shows the board to a client, and keeps its note through a kill", async () =>
   const run = (...args: string[]) => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [EXAMPLE, "--url", server.url, "--once", ...args], {
       encoding: "utf8",
-      timeout: 20_000,
+      timeout: 90_000,
       env: { ...process.env, SKERRY_ADMIN_KEY: server.adminKey },
     });
     return { status, said: stdout + stderr };
@@ -22,10 +22,10 @@ it("shows the board to a client, and keeps its note through a kill", async () =>
 
   const api = new Api({ url: server.url, key: server.adminKey });
   await sendAll(api.server, (await loadFlights()).arrivals.slice(0, 3000));
-  await expect.poll(async () => Object.keys((await api.doc("flight-desk"))?.board ?? {}), { timeout: 20_000 }).not.toEqual([]);
+  await expect.poll(async () => Object.keys((await api.doc("flight-desk"))?.board ?? {}), { timeout: 60_000 }).not.toEqual([]);
   const first = run("--note", "runway 2 closed");
   expect(first).toMatchObject({ status: 0 });
-  expect(first.said).toMatch(/The most delayed airports, 2001-01-01T\d\d:00\n {2}01 {2}[A-Z]{3} +\d+\.\d min +\d+ flights/);
+  expect(first.said).toMatch(/The most delayed airports, 2001-01-01T\d\d:00\n {2}01 {2}[A-Z]{3} +-?\d+\.\d min +\d+ flights/);
 
   server = await server.restart();
   expect(run().said).toContain("Notes:\n  runway 2 closed");

@@ -10,7 +10,7 @@ import { type QueueFaults, startServer } from "./harness.ts";
 const RECORDS = 12_000;
 const GRACE = 7_200_000;
 /** The board is two topologies, a topic and a room away, each with its second of conflation. */
-const PATIENCE = { timeout: 30_000, interval: 200 };
+const PATIENCE = { timeout: 90_000, interval: 200 };
 const arrivals = (await loadFlights()).arrivals.slice(0, RECORDS);
 
 /** The thread through a server of its own: create, send, wait until the table holds all of it. */
