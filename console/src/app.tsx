@@ -2,9 +2,11 @@ import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Page, PageProps } from "./page.ts";
 import type { Api } from "./platform/api.ts";
+import { loadPage } from "./platform/load.ts";
 import { type Session, session } from "./platform/session.ts";
 import { page } from "./router.ts";
 import { AnonymousBanner } from "./ui/anonymous.tsx";
+import { EndingBanner } from "./ui/ending.tsx";
 import { Header } from "./ui/header.tsx";
 import { SignIn } from "./ui/sign-in.tsx";
 
@@ -31,10 +33,6 @@ function Frame({ session, api }: { session: Session; api: Api }) {
   const open = page.value;
   useEffect(() => {
     document.title = `${open.title} · Skerry`;
-    // On a phone the navigation is wider than the bar. Scrolled by itself: scrollIntoView would move where Tab goes on from.
-    const link = document.querySelector<HTMLElement>(".bar nav [aria-current]");
-    const nav = link?.parentElement;
-    if (link && nav) nav.scrollLeft = link.offsetLeft - nav.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
   }, [open]);
   return (
     <>
@@ -44,6 +42,7 @@ function Frame({ session, api }: { session: Session; api: Api }) {
       </button>
       <Header session={session} />
       <AnonymousBanner grants={session.anonymousGrants} />
+      <EndingBanner />
       <main id="content" tabIndex={-1}>
         <Loaded key={open.path} page={open} session={session} api={api} />
       </main>
@@ -51,22 +50,20 @@ function Frame({ session, api }: { session: Session; api: Api }) {
   );
 }
 
-/** A page, once its code is here. */
+/** A page, once its code is here. Without an answer it is asked for again and again. */
 function Loaded({ page, ...props }: PageProps & { page: Page }) {
-  const [loaded, setLoaded] = useState<{ Content: ComponentType<PageProps> } | { failed: true } | null>(null);
+  const [Content, setContent] = useState<ComponentType<PageProps> | null>(null);
+  const [failed, setFailed] = useState(false);
   useEffect(() => {
-    page.load().then(
-      (module) => setLoaded({ Content: module.default }),
-      () => setLoaded({ failed: true }),
-    );
+    const gone = new AbortController();
+    void loadPage(page, gone.signal, () => setFailed(true)).then((module) => module && setContent(() => module.default));
+    return () => gone.abort();
   }, [page]);
-  if (loaded === null) return null;
-  if ("failed" in loaded) {
-    return (
-      <p class="problem page-problem" role="alert">
-        This page could not be loaded: the server does not answer, or has been updated. Reload to try again.
-      </p>
-    );
-  }
-  return <loaded.Content {...props} />;
+  if (Content !== null) return <Content {...props} />;
+  if (!failed) return null;
+  return (
+    <p class="problem page-problem" role="alert">
+      This page could not be loaded: the server does not answer. Trying again.
+    </p>
+  );
 }

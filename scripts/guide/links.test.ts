@@ -79,6 +79,8 @@ describe("anchors", () => {
   });
 });
 
+const STYLES = ["/guide/guide.css", "/guide/search.css"];
+
 describe("the guide", () => {
   it("has every page of docs/: its index leads to them all", () => {
     expect(site.lost).toEqual([]);
@@ -103,7 +105,7 @@ describe("the guide", () => {
 
   it.each([...served])("%s leads only to pages and headings that are there, or to routes of the deployment", (url, html) => {
     for (const [, href] of html.matchAll(/ href="([^"]+)"/g)) {
-      if (/^https?:/.test(href!) || ["/", "/docs", "/docs/errors", "/favicon.svg", "/guide/guide.css"].includes(href!)) continue;
+      if (/^https?:/.test(href!) || ["/", "/docs", "/docs/errors", "/favicon.svg"].includes(href!) || STYLES.includes(href!)) continue;
       const [path, anchor] = href!.split("#") as [string, string?];
       const target = served.get(path === "" ? url : path);
       expect(target, `${url} -> ${href}`).toBeDefined();
@@ -112,8 +114,8 @@ describe("the guide", () => {
   });
 
   it.each([...served])("%s loads nothing from elsewhere, and has no script of its own", (_, html) => {
-    for (const [, src] of html.matchAll(/ src="([^"]+)"/g)) expect(src).toBe("/guide/guide.js");
-    expect(html).not.toMatch(/<script(?! src="\/guide\/)/);
+    for (const [, src] of html.matchAll(/ src="([^"]+)"/g)) expect(src).toMatch(/^\/guide\/(?:guide\.js|search\.js|images\/[\w-]+\.webp)$/);
+    expect(html).not.toMatch(/<script(?!(?: type="module")? src="\/guide\/[a-z]+\.js"><\/script>)/);
     expect(html).not.toMatch(/ on[a-z]+="/);
     expect(html).not.toMatch(/url\(["']?https?:/);
     expect(html).not.toContain("```");

@@ -103,7 +103,7 @@ export function escapeHtml(text: string): string {
 }
 
 /** The words of inline markup, as a reader sees them. */
-function plain(tokens: readonly Token[]): string {
+export function plain(tokens: readonly Token[]): string {
   return tokens
     .map((token) => {
       if ("tokens" in token && token.tokens !== undefined) return plain(token.tokens);

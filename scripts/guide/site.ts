@@ -12,6 +12,8 @@ export type Site = { root: string; pages: Page[]; groups: Group[]; lost: string[
 type Group = { title: string; entries: { page: Page; label: string }[] };
 
 const INDEX = "docs/README.md";
+/** Pictures that pages show; each is served beside the pages. */
+export const IMAGES = "docs/images";
 
 /**
  * The guide is what `docs/README.md` links to, in that order: pages of docs/, and others of the repository (rules, how to
@@ -83,12 +85,15 @@ export function renderPage(site: Site, page: Page): string {
 <title>${escapeHtml(document.title)} · Skerry guide</title>
 <link rel="icon" href="/favicon.svg">
 <link rel="stylesheet" href="/guide/guide.css">
+<link rel="stylesheet" href="/guide/search.css">
 <script src="/guide/guide.js"></script>
+<script type="module" src="/guide/search.js"></script>
 </head>
 <body>
 <a class="skip" href="#content">To the text</a>
 <header class="bar">
 <a class="home" href="/guide/">Skerry <span>guide</span></a>
+<button id="find" class="find" type="button" aria-keyshortcuts="/ Control+K" hidden>${MAGNIFIER}<span>Search</span><kbd aria-hidden="true">/</kbd></button>
 <nav aria-label="This deployment"><a class="narrow" href="#pages">Pages</a><a href="/">Console</a><a href="/docs">Reference</a></nav>
 </header>
 <div class="frame">
@@ -105,6 +110,9 @@ ${site.groups.map((group) => section(site, page, group)).join("\n")}
 </html>
 `;
 }
+
+const MAGNIFIER =
+  '<svg width="16" height="16" viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" aria-hidden="true" focusable="false"><circle cx="7" cy="7" r="4.5"/><path d="m10.5 10.5 3.500 3.500"/></svg>';
 
 function section(site: Site, page: Page, { title, entries }: Group): string {
   const items = entries.map(({ page: each, label }) => item(page, each, label) + inside(site, page, each));
@@ -154,8 +162,10 @@ function writerOf({ root, pages }: Site, { path }: Page) {
     },
     image(to: string, text: string): string {
       const target = targetOf(path, to);
+      if (target?.path.startsWith(`${IMAGES}/`))
+        return `<img src="/guide/images/${posix.basename(target.path)}" alt="${escapeHtml(text)}" loading="lazy">`;
       if (target === null || !target.path.endsWith(".svg"))
-        throw new Refusal(`${path}: an image of the guide is an SVG of docs/, not ${to}.`);
+        throw new Refusal(`${path}: an image of the guide is an SVG of docs/ or a picture of ${IMAGES}/, not ${to}.`);
       // In the page itself, so that it takes the page's theme.
       const svg = readFileSync(join(root, target.path), "utf8").replace(/^<\?xml[^>]*>\s*/, "");
       return `<figure class="scroll" tabindex="0" aria-label="${escapeHtml(text)}">${svg.trim().replace(/\n+/g, "\n")}</figure>`;

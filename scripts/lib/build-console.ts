@@ -8,7 +8,7 @@ import { Refusal } from "./refusal.ts";
 import { listFiles } from "./tree.ts";
 
 /** What the reference page at /docs loads; served by ourselves, so that it works without the internet. */
-const REFERENCE = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
+const REFERENCE = ["swagger-ui.css", "swagger-ui-bundle.js"];
 
 /** What the console is made of: its own sources, what it imports of ours, and what makes the data of its demo. */
 const SOURCES = [

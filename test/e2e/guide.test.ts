@@ -52,6 +52,9 @@ describe("the guide of a deployment", () => {
     for (const [path, type] of [
       ["/guide/guide.css", "text/css"],
       ["/guide/guide.js", "javascript"],
+      ["/guide/search.css", "text/css"],
+      ["/guide/search.js", "javascript"],
+      ["/guide/search.json", "json"],
     ] as const) {
       const response = await get(path);
       expect([response.status, response.headers.get("content-type")]).toEqual([200, expect.stringContaining(type)]);

@@ -210,10 +210,17 @@ describe("the documents", () => {
         expect(Object.keys(operation.responses), `${method} ${path}`).toContain("500");
   });
 
-  it("load scripts of ours only", async () => {
-    const start = await call("/docs/start.js", { token: null });
-    expect(start.headers.get("content-type")).toContain("text/javascript");
-    expect(await start.text()).toContain("/openapi.json");
+  it.each(["/docs", "/docs/errors"])("%s loads files of ours only, and has no script of its own", async (path) => {
+    const page = await call(path, { token: null });
+    const html = await page.text();
+    const scripts = [...html.matchAll(/<script([^>]*)>([^<]*)<\/script>/g)].map(([, attributes, inline]) => [attributes, inline]);
+    expect(scripts.length).toBeGreaterThan(0);
+    for (const [attributes, inline] of scripts) {
+      expect(attributes).toMatch(/ src="\/\w/);
+      expect(inline).toBe("");
+    }
+    expect(html).not.toMatch(/(?:src|href)="(?:\w+:)?\/\//);
+    expect(page.headers.get("content-security-policy")).toContain("connect-src 'self';");
   });
 });
 

@@ -10,7 +10,7 @@ const INFO = {
     version: "0.1.0",
     license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     description:
-      "One backend for local-first apps and fleets of agents. Errors are RFC 9457 problem documents with a stable `code`; see /docs/errors. " +
+      "One backend for local-first apps and fleets of agents. Errors are RFC 9457 problem documents with a stable `code`, [listed here](/docs/errors). " +
       "Every answer names the level it achieved in `Skerry-Level`, and carries `Skerry-Context`: send the last one back to read your own writes anywhere.",
   },
   servers: [{ url: "/" }],
@@ -38,40 +38,38 @@ export function docsRoutes(app: OpenAPIHono<AppEnv>): void {
   });
   app.get("/docs", (c) => c.html(REFERENCE));
   app.get("/docs/", (c) => c.redirect("/docs", 301));
-  app.get("/docs/start.js", (c) => c.body(START, 200, { "content-type": "text/javascript; charset=utf-8" }));
   app.get("/docs/errors", (c) => c.html(ERROR_PAGE));
 }
 
-// The page itself; its scripts and styles are files of the swagger-ui-dist package that the build copies to the assets.
+const HEAD = `<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="/favicon.svg" type="image/svg+xml">`;
+
+/** What stands on top of both pages. The style and the scripts are files: the content security policy allows no inline script. */
+const BAR = `<a class="skip" href="#content">To the text</a>
+<header class="bar">
+<a class="home" href="/docs">Skerry <span>reference</span></a>
+<nav aria-label="This deployment"><a href="/docs/errors">Errors</a><a href="/guide/">Guide</a><a href="/">Console</a></nav>
+</header>`;
+
+// The page's scripts and styles are files of the swagger-ui-dist package and our own, which the build puts among the assets.
 const REFERENCE = `<!doctype html>
 <html lang="en">
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
+${HEAD}
 <title>Skerry reference</title>
-<link rel="icon" href="/docs/favicon-32x32.png">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="stylesheet" href="/docs/reference.css">
+<script src="/docs/reference.js"></script>
+<script src="/docs/swagger-ui-bundle.js" defer></script>
 </head>
 <body>
+${BAR}
+<main id="content" tabindex="-1">
 <div id="reference"><p>The reference needs its assets: run <code>npm run build</code>. The raw document is at <a href="/openapi.json">/openapi.json</a>, the error codes at <a href="/docs/errors">/docs/errors</a>.</p></div>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
+</main>
 </body>
 </html>
-`;
-
-// A file of its own: the content security policy allows no inline scripts.
-const START = `if (window.SwaggerUIBundle) {
-  window.SwaggerUIBundle({
-    url: "/openapi.json",
-    dom_id: "#reference",
-    deepLinking: true,
-    tryItOutEnabled: true,
-    // The admin key or a token stays in this page's memory and is gone with it.
-    persistAuthorization: false,
-    validatorUrl: null,
-  });
-}
 `;
 
 const ERROR_PAGE = errorPage();
@@ -79,34 +77,32 @@ const ERROR_PAGE = errorPage();
 function errorPage(): string {
   const rows = (Object.keys(ERRORS) as ErrorCode[]).map((code) => {
     const { title, status, close, retryable } = ERRORS[code];
-    return `<tr id="${code}"><td><a href="#${code}"><code>${code}</code></a></td><td>${escapeHtml(title)}</td><td>${status}</td><td>${close}</td><td>${retryable ? "yes" : "no"}</td></tr>`;
+    return `<tr id="${code}"><th scope="row"><a href="#${code}"><code>${code}</code></a></th><td>${escapeHtml(title)}</td><td>${status}</td><td>${close}</td><td>${retryable ? "yes" : "no"}</td></tr>`;
   });
   return `<!doctype html>
 <html lang="en">
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
+${HEAD}
 <title>Skerry errors</title>
-<style>
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
-tr:target { background: color-mix(in srgb, gold 35%, transparent); }
-</style>
+<link rel="stylesheet" href="/docs/reference.css">
+<script src="/docs/reference.js"></script>
 </head>
 <body>
+${BAR}
+<main class="errors" id="content" tabindex="-1">
 <h1>Errors</h1>
 <p>Every error is a problem document (RFC 9457, <code>application/problem+json</code>) with a stable <code>code</code>: switch on the code, show the <code>detail</code>.
 A socket closes with the close code, and the code as its reason. <em>Retryable</em> means that the same request can succeed later without a change;
 wait as long as <code>Retry-After</code> says, or a little longer each time. Standard protocols keep their own error shape.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Error codes, a row each">
 <table>
-<thead><tr><th>Code</th><th>Meaning</th><th>Status</th><th>Close</th><th>Retryable</th></tr></thead>
+<thead><tr><th scope="col">Code</th><th scope="col">Meaning</th><th scope="col">Status</th><th scope="col">Close</th><th scope="col">Retryable</th></tr></thead>
 <tbody>
 ${rows.join("\n")}
 </tbody>
 </table>
-<p><a href="/docs">Reference</a></p>
+</div>
+</main>
 </body>
 </html>
 `;

@@ -94,7 +94,8 @@ export class DemoRun {
       url: location.origin,
       // Repeated here, so that the page can say so.
       attempts: 1,
-      ...(this.#api.credential !== null && { token: this.#api.credential }),
+      // Asked again when the token has ended: by then the session has its successor.
+      ...(this.#api.credential !== null && { token: () => this.#api.credential ?? "" }),
     }).streams.topic<Flight>(TOPIC);
     const ready = () => (this.#mayCreate ? topic.create(CONFIG, { signal: stop }) : topic.info({ signal: stop }));
     const { createdAt } = await this.#persist(ready, stop);

@@ -22,7 +22,7 @@ export function mountEditor(host: HTMLElement, room: DeskRoom): () => void {
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": "Shared note" }),
         placeholder("Write something. Everyone who has this page open sees it at once."),
-        yCollab(room.notes, room.provider.awareness, { undoManager }) as Extension,
+        yCollab(room.notes, room.awareness, { undoManager }) as Extension,
         room.readOnly ? [EditorState.readOnly.of(true), EditorView.editable.of(false)] : [],
         look,
       ],

@@ -31,7 +31,10 @@ class Desk {
   readonly room: DeskRoom;
 
   constructor(api: Api, session: Session) {
-    this.counters = new Counters(api, () => this.table.nudge());
+    this.counters = new Counters(api, () => {
+      this.table.nudge();
+      this.room.nudge();
+    });
     this.table = new DelayTable(api, () => this.counters.wake());
     this.unusual = new UnusualFlights(api, session);
     this.room = new DeskRoom(api, session);

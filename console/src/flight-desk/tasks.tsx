@@ -18,8 +18,8 @@ export function Tasks({ counters }: { counters: Counters }) {
           <table class="rows" data-testid="tasks">
             <thead>
               <tr>
-                {["#", "Head", "Applied", "Lag", "Late", "Outbox"].map((title) => (
-                  <th key={title} scope="col" class="num">
+                {["#", "Head", "Applied", "Lag", "Late", "Outbox"].map((title, at) => (
+                  <th key={title} scope="col" class={at === 0 ? "num index" : "num"}>
                     {title}
                   </th>
                 ))}

@@ -16,7 +16,7 @@ type FlowProps = {
 /** `note` is what stands below the name; `faint` is declared by a topology and does not exist yet. */
 type Said = { note: string; tone: "calm" | "busy" | "bad" | "faint"; speed: number };
 
-const KINDS = { topic: "Topic", topology: "Topology", table: "Table", room: "Room" } as const;
+const KINDS = { topic: "Topic", topology: "Topology", table: "Table", room: "Room", model: "Model" } as const;
 
 /** Topics, topologies and what they make of them, drawn from left to right; lines move while records do. */
 export function Flow({ topologies, topics, rooms, rate }: FlowProps) {
@@ -27,7 +27,7 @@ export function Flow({ topologies, topics, rooms, rate }: FlowProps) {
     observer.observe(host.current!);
     return () => observer.disconnect();
   }, []);
-  const shape = JSON.stringify(topologies.map(({ name, sources, tables, sinks }) => ({ name, sources, tables, sinks })));
+  const shape = JSON.stringify(topologies.map(({ name, sources, tables, sinks, models }) => ({ name, sources, tables, sinks, models })));
   const layout = useMemo(() => (width === 0 ? null : layOut(graphOf(topologies), width)), [shape, width]);
 
   const saying = (node: GraphNode): Said => {
@@ -35,12 +35,15 @@ export function Flow({ topologies, topics, rooms, rate }: FlowProps) {
     const moving = speed > 0 ? `, ${perSecond(speed)}` : "";
     switch (node.kind) {
       case "topology": {
-        const { tasks } = topologies.find(({ name }) => name === node.name)!;
+        const { tasks, unread } = topologies.find(({ name }) => name === node.name)!;
         const lag = sumOf(tasks.map((task) => task.lag));
         const poisoned = sumOf(tasks.map((task) => task.poisoned));
-        const faults = poisoned > 0 ? `, ${plural(poisoned, "record")} unreadable` : "";
+        const faults = [
+          poisoned > 0 ? `, ${plural(poisoned, "record")} unreadable` : "",
+          unread.length > 0 ? `, ${plural(unread.length, "partition")} not read` : "",
+        ].join("");
         const note = lag > 0 ? `${whole(lag)} behind` : speed > 0 ? perSecond(speed) : plural(tasks.length, "task");
-        return { note: `${note}${faults}`, tone: poisoned > 0 ? "bad" : lag > 0 ? "busy" : "calm", speed };
+        return { note: `${note}${faults}`, tone: faults !== "" ? "bad" : lag > 0 ? "busy" : "calm", speed };
       }
       case "topic": {
         const topic = topics?.find(({ name }) => name === node.name);
@@ -52,6 +55,8 @@ export function Flow({ topologies, topics, rooms, rate }: FlowProps) {
         const late = sumOf(tasks.map((task) => task.late[node.name] ?? 0));
         return { note: late > 0 ? `${whole(late)} late` : "nothing late", tone: "calm", speed: 0 };
       }
+      case "model":
+        return { note: "scores each record", tone: "calm", speed: 0 };
       case "room": {
         const room = rooms?.find(({ name }) => name === node.name);
         if (room === undefined) return { note: rooms === null ? "" : "not made yet", tone: "faint", speed: 0 };
@@ -73,7 +78,7 @@ export function Flow({ topologies, topics, rooms, rate }: FlowProps) {
               return (
                 <g key={`${edge.from} ${edge.to}`}>
                   <path d={path} class={moves ? "edge edge-moves" : "edge"} />
-                  {middle !== null && edge.to.startsWith("topology:") && (
+                  {middle !== null && edge.from.startsWith("topic:") && edge.to.startsWith("topology:") && (
                     <text x={middle.x} y={middle.y + 4} class="edge-word">
                       queue
                     </text>
@@ -82,7 +87,7 @@ export function Flow({ topologies, topics, rooms, rate }: FlowProps) {
               );
             })}
           </svg>
-          <ul aria-label="Topics, topologies, tables and rooms">
+          <ul aria-label="Topics, models, topologies, tables and rooms">
             {layout.nodes.map((node) => {
               const { note, tone } = said.get(node.id)!;
               return (
@@ -129,6 +134,8 @@ function hrefTo({ kind, name }: GraphNode): string {
       return hrefOf("streams", "topologies", name);
     case "room":
       return hrefOf("rooms", name);
+    case "model":
+      return "/guide/models";
     default:
       return kind satisfies never;
   }

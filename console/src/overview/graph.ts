@@ -1,5 +1,5 @@
 /** What is drawn, and where it stands: positions in CSS pixels. */
-export type NodeKind = "topic" | "topology" | "table" | "room";
+export type NodeKind = "topic" | "topology" | "table" | "room" | "model";
 export type GraphNode = { id: string; kind: NodeKind; name: string };
 /** `from` and `to` are ids of nodes. */
 export type GraphEdge = { from: string; to: string };
@@ -13,7 +13,7 @@ export type Layout = {
   height: number;
 };
 
-type Topology = { name: string; sources: string[]; tables: string[]; sinks: string[] };
+type Topology = { name: string; sources: string[]; tables: string[]; sinks: string[]; models: string[] };
 
 export const NODE_HEIGHT = 66;
 const GAP = 16;
@@ -33,9 +33,10 @@ export function graphOf(topologies: readonly Topology[]): Graph {
     if (!nodes.has(id)) nodes.set(id, { id, kind, name });
     return id;
   };
-  for (const { name, sources, tables, sinks } of topologies) {
+  for (const { name, sources, tables, sinks, models } of topologies) {
     const task = node("topology", name);
     for (const source of sources) edges.push({ from: node("topic", source), to: task });
+    for (const model of models) edges.push({ from: node("model", model), to: task });
     for (const table of tables) edges.push({ from: task, to: node("table", table) });
     for (const sink of sinks) {
       const at = sink.indexOf(":");

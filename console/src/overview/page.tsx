@@ -43,8 +43,9 @@ export default function OverviewPage({ api, session }: PageProps) {
           />
         )}
         <p class="hint">
-          A queue tells a topology that its topic has grown; the records themselves stay in the topic, and a task reads each partition from
-          there. A topology's cells are its tasks: a full one has applied everything.
+          Each partition of a topic, each task of a topology and each room is an object of its own. A queue tells a topology that its topic
+          has grown; the records themselves stay in the topic, and a task reads each partition from there. A topology's cells are its tasks:
+          a full one has applied everything.
         </p>
       </Panel>
       <div class="beside">
@@ -76,7 +77,7 @@ function Totals({ overview: { topologies, topics, usage, rate, requests } }: { o
         {lag === 0 ? "every task has everything" : "records that tasks have yet to apply"}
       </Tile>
       <Tile id="outbox" name="Outbox" value={outbox === null ? null : whole(outbox)}>
-        records on their way out of tasks
+        outputs not yet delivered
       </Tile>
       <Tile id="aside" name="Set aside" value={late === null || poisoned === null ? null : whole(late + poisoned)}>
         {late === null || poisoned === null ? "late and unreadable records" : `${whole(late)} late, ${whole(poisoned)} unreadable`}
@@ -176,7 +177,7 @@ function Models({ overview: { models } }: { overview: Overview }) {
     >
       {models.value?.models.map(({ name, versions }) => (
         <li key={name}>
-          <a class="row-link" href="/docs">
+          <a class="row-link" href="/guide/models">
             {name}
           </a>
           <span class="muted">

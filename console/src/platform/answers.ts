@@ -1,7 +1,15 @@
 import type { Grant } from "../../../core/wire/grant.ts";
 
 /** A topology as `GET /v1/topologies` lists it. A sink is `topic:name` or `room:name`. */
-export type Topology = { name: string; version: number; partitions: number; sources: string[]; tables: string[]; sinks: string[] };
+export type Topology = {
+  name: string;
+  version: number;
+  partitions: number;
+  sources: string[];
+  tables: string[];
+  sinks: string[];
+  models: string[];
+};
 
 /** A record that a task could not process: where it stands, and why. */
 export type Poison = { topic: string; offset: number; node: number; error: string };
@@ -17,8 +25,12 @@ export type TaskStatus = {
   poisoned: number;
   lastPoison: Poison[];
   outbox: number;
+  /** Receivers that do not take what they are sent, and why. */
+  waiting: { sink: string; to: string; code: string; detail: string }[];
 };
-export type TopologyStatus = Topology & { closeOnIdle: number | null; tasks: TaskStatus[] };
+/** A partition of a source that no task reads; `head` is how many records it has. */
+export type Unread = { topic: string; partition: number; head: number };
+export type TopologyStatus = Topology & { closeOnIdle: number | null; tasks: TaskStatus[]; unread: Unread[] };
 
 export type TopicConfig = { partitions: number; key: string | null; timestamp: string | null };
 export type Topic = TopicConfig & { name: string; contentType: string; maxFutureMs: number; generation: number; createdAt: number };

@@ -1,17 +1,46 @@
+import { type Client, createClient, type MintedToken, type Runtime } from "@skerry/client";
 import { ERRORS, type ErrorCode, SkerryError } from "../../../core/wire/errors.ts";
+import type { Connection } from "./connections.ts";
 
 /** How long the server may take to answer a small question, in milliseconds. */
 const PATIENCE = 15_000;
 
 /** Calls to the server this page came from, under one credential. Everything thrown is a {@link SkerryError} with a sentence to show. */
 export class Api {
-  readonly credential: string | null;
+  /** For what lives longer than a request: rooms and tables that are followed. It has the same token, and refreshes it in-band. */
+  readonly client: Client;
   readonly #onRefused: (error: SkerryError) => void;
+  readonly #watchers = new Map<string, (connection: Connection) => void>();
+  #credential: string | null;
 
   /** `onRefused` hears that the credential itself is no longer accepted, whichever call found out. */
   constructor(credential: string | null, onRefused: (error: SkerryError) => void = () => {}) {
-    this.credential = credential;
+    this.#credential = credential;
     this.#onRefused = onRefused;
+    this.client = createClient({
+      url: location.origin,
+      ...(credential !== null && { token: credential }),
+      runtime: { connect: (url, protocols) => this.#connect(url, protocols) },
+    });
+  }
+
+  get credential(): string | null {
+    return this.#credential;
+  }
+
+  /** Swaps the token for its successor, here and in the client; its open sockets are given it before theirs ends. */
+  async refresh(): Promise<MintedToken> {
+    const minted = await this.client.tokens.refresh();
+    this.#credential = minted.token;
+    return minted;
+  }
+
+  /** Hears how the sockets stand that the client opens at a path; returns what ends that. */
+  watch(path: string, onState: (connection: Connection) => void): () => void {
+    this.#watchers.set(path, onState);
+    return () => {
+      if (this.#watchers.get(path) === onState) this.#watchers.delete(path);
+    };
   }
 
   async get<T>(path: string, signal?: AbortSignal): Promise<T> {
@@ -28,7 +57,7 @@ export class Api {
   }
 
   async #call<T>(init: RequestInit, path: string, signal?: AbortSignal): Promise<{ body: T; headers: Headers }> {
-    const headers: Record<string, string> = this.credential === null ? {} : { Authorization: `Bearer ${this.credential}` };
+    const headers: Record<string, string> = this.#credential === null ? {} : { Authorization: `Bearer ${this.#credential}` };
     if (init.body !== undefined) headers["Content-Type"] = "application/json";
     const timeout = AbortSignal.timeout(PATIENCE);
     let response: Response;
@@ -49,6 +78,14 @@ export class Api {
   /** Reports a refusal that a socket found. */
   refused(error: SkerryError): void {
     if (isCredentialError(error.code)) this.#onRefused(error);
+  }
+
+  #connect(url: string, protocols: string[]): ReturnType<Runtime["connect"]> {
+    const socket = new WebSocket(url, protocols);
+    const tell = (connection: Connection) => this.#watchers.get(new URL(url).pathname)?.(connection);
+    socket.addEventListener("open", () => tell({ state: "live" }));
+    socket.addEventListener("close", () => tell({ state: "waiting", detail: "The connection broke. Trying again." }));
+    return socket as unknown as ReturnType<Runtime["connect"]>;
   }
 }
 

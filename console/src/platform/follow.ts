@@ -1,4 +1,4 @@
-import { createClient, ERRORS, type Runtime, SkerryError, type TableEvent } from "@skerry/client";
+import { ERRORS, SkerryError, type TableEvent } from "@skerry/client";
 import type { Api } from "./api.ts";
 import type { Connection } from "./connections.ts";
 
@@ -27,11 +27,7 @@ export function followTable(api: Api, table: string, follower: TableFollower): F
     waiting = connection.state === "waiting";
     if (!end.signal.aborted) follower.onState(connection);
   };
-  const client = createClient({
-    url: location.origin,
-    ...(api.credential !== null && { token: api.credential }),
-    runtime: { connect: watched(state) },
-  });
+  const forget = api.watch(`/v1/tables/${encodeURIComponent(table)}/live`, state);
 
   const run = async () => {
     let from: (string | null)[] | undefined;
@@ -39,7 +35,7 @@ export function followTable(api: Api, table: string, follower: TableFollower): F
       round = new AbortController();
       const signal = AbortSignal.any([end.signal, round.signal]);
       try {
-        const subscription = await client.streams.table(table).subscribe(from === undefined ? { signal } : { signal, from });
+        const subscription = await api.client.streams.table(table).subscribe(from === undefined ? { signal } : { signal, from });
         if (from === undefined) follower.onOpen(subscription.positions().length);
         from = subscription.positions();
         for await (const event of subscription) {
@@ -66,16 +62,9 @@ export function followTable(api: Api, table: string, follower: TableFollower): F
     nudge: () => {
       if (waiting) round.abort();
     },
-    close: () => end.abort(),
-  };
-}
-
-/** Opens sockets for the SDK and tells of their beginnings and ends. */
-function watched(state: (connection: Connection) => void): Runtime["connect"] {
-  return (url, protocols) => {
-    const socket = new WebSocket(url, protocols);
-    socket.addEventListener("open", () => state({ state: "live" }));
-    socket.addEventListener("close", () => state({ state: "waiting", detail: "The connection to the table broke. Trying again." }));
-    return socket as unknown as ReturnType<Runtime["connect"]>;
+    close: () => {
+      forget();
+      end.abort();
+    },
   };
 }

@@ -3,7 +3,7 @@ import type { Connection } from "./connections.ts";
 
 export type Poll = { wake(): void; stop(): void };
 
-const MAX_WAIT = 10_000;
+const MAX_WAIT = 5_000;
 /** How long the server may fail to answer before the page says so: one lost request is no news. */
 const TOLERATED = 1;
 
@@ -48,6 +48,7 @@ export function poll(ask: (signal: AbortSignal) => Promise<void>, every: () => n
 
   const seen = () => void round();
   document.addEventListener("visibilitychange", seen);
+  addEventListener("online", seen);
   onState({ state: "connecting" });
   void round();
   return {
@@ -56,6 +57,7 @@ export function poll(ask: (signal: AbortSignal) => Promise<void>, every: () => n
       stop.abort();
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", seen);
+      removeEventListener("online", seen);
     },
   };
 }

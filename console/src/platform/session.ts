@@ -2,6 +2,7 @@ import { signal } from "@preact/signals";
 import { errorOf } from "../../../core/wire/errors.ts";
 import type { Grant } from "../../../core/wire/grant.ts";
 import { Api } from "./api.ts";
+import { type Lifetime, LifetimeKeeper } from "./lifetime.ts";
 
 /** What `GET /v1/session` says. `anonymousGrants` is what anyone may do without a token. */
 export type Session = {
@@ -21,6 +22,9 @@ export type SessionState =
 
 /** Who uses this tab. */
 export const session = signal<SessionState>({ state: "checking", detail: null });
+/** How long they may: apart from the session, which is the same after its token was refreshed. */
+export const lifetime = signal<Lifetime>({ expiresAt: null, ending: null });
+let keeper: LifetimeKeeper | null = null;
 
 /** For the tab only: nothing is left behind once it is closed, and other tabs sign in by themselves. */
 const KEPT = "skerry.credential";
@@ -54,13 +58,41 @@ export async function signIn(credential: string | null): Promise<void> {
 /** Forgets the credential, and says why if it was not the user's wish. */
 export function leave(reason: string | null = null): void {
   sessionStorage.removeItem(KEPT);
+  keeper?.stop();
+  keeper = null;
+  lifetime.value = { expiresAt: null, ending: null };
   const known = session.value;
   const anonymousGrants = known.state === "in" ? known.session.anonymousGrants : known.state === "out" ? known.anonymousGrants : [];
   session.value = { state: "out", reason, anonymousGrants };
 }
 
 function enter(credential: string | null, found: Session): void {
-  session.value = { state: "in", session: found, api: new Api(credential, (error) => leave(error.message)) };
+  keeper?.stop();
+  // What a session before this one asked may be refused later than this one began.
+  const api: Api = new Api(credential, (error) => isCurrent(api) && leave(error.message));
+  keeper = found.expiresAt === null ? null : keep(found.expiresAt, api);
+  lifetime.value = { expiresAt: found.expiresAt, ending: null };
+  session.value = { state: "in", session: found, api };
+}
+
+function keep(expiresAt: number, api: Api): LifetimeKeeper {
+  const refresh = async () => {
+    const minted = await api.refresh();
+    if (isCurrent(api)) sessionStorage.setItem(KEPT, minted.token);
+    return minted;
+  };
+  return new LifetimeKeeper(expiresAt, refresh, {
+    changed: (changed) => {
+      lifetime.value = changed;
+    },
+    // The answer, if it is a refusal, ends the session.
+    ended: () => void api.get("/v1/session").catch(() => {}),
+    refused: (error) => api.refused(error),
+  });
+}
+
+function isCurrent(api: Api): boolean {
+  return session.value.state === "in" && session.value.api === api;
 }
 
 function ask(credential: string | null): Promise<Session> {

@@ -149,7 +149,7 @@ function Topologies({ api }: { api: Api }) {
   );
   return (
     <Panel title="Topologies" problem={problem}>
-      {value?.topologies.map(({ name, version, sources, tables, sinks }) => (
+      {value?.topologies.map(({ name, version, sources, tables, sinks, models }) => (
         <div key={name} class="declared">
           <p>
             <a class="row-link" href={hrefOf("streams", "topologies", name)}>
@@ -158,7 +158,8 @@ function Topologies({ api }: { api: Api }) {
             <span class="muted">version {version}</span>
           </p>
           <p class="muted">
-            reads {sources.join(", ")}; makes{" "}
+            reads {sources.join(", ")}
+            {models.length > 0 && `; scores with ${models.join(", ")}`}; makes{" "}
             {[...tables.map((table) => `table ${table}`), ...sinks.map((sink) => sink.replace(":", " "))].join(", ")}
           </p>
         </div>

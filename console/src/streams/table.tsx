@@ -1,39 +1,53 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../page.ts";
 import type { TablePage, TableRow } from "../platform/answers.ts";
+import type { Api } from "../platform/api.ts";
+import { type Connection, report } from "../platform/connections.ts";
+import { poll } from "../platform/poll.ts";
 import { hrefOf } from "../router.ts";
 import { Field } from "../ui/field.tsx";
 import { oneDigit, plural, whole } from "../ui/format.ts";
 import { PageTitle } from "../ui/page-title.tsx";
 import { Panel } from "../ui/panel.tsx";
 import { ScrollX } from "../ui/scroll.tsx";
-import { useAction } from "../ui/use-action.ts";
 
 const LIMIT = 50;
+/** How often rows are read again, in ms: a few pages of them soon, more of them seldom. */
+const EVERY_MS = 5_000;
+const SLOW_MS = 60_000;
+const FEW_PAGES = 2;
 const FIELDS = ["key", "keyFrom", "keyTo", "from", "to", "final"] as const;
 type Query = Partial<Record<(typeof FIELDS)[number], string>>;
-type Found = { query: Query; rows: TableRow[]; cursor: string | null };
+type Asked = { query: Query; pages: number };
+type Found = { rows: TableRow[]; more: boolean };
 
-/** One table, asked by key, range of keys, time and whether windows are final. */
+/** One table, asked by key, range of keys, time and whether windows are final; asked again while the page is open. */
 export function TableView({ api, name }: PageProps & { name: string }) {
-  const [found, setFound] = useState<Found | null>(null);
-  const latest = useRef(0);
-  const { busy, problem, run } = useAction();
+  const [asked, setAsked] = useState<Asked>({ query: {}, pages: 1 });
+  const [found, setFound] = useState<(Found & { asked: Asked }) | null>(null);
+  const [connection, setConnection] = useState<Connection>({ state: "connecting" });
 
-  const ask = (query: Query, before: Found | null) =>
-    run(async () => {
-      const turn = ++latest.current;
-      const parameters = new URLSearchParams({ ...query, limit: String(LIMIT), ...(before?.cursor && { cursor: before.cursor }) });
-      const page = await api.get<TablePage>(`/v1/tables/${encodeURIComponent(name)}?${parameters}`);
-      if (turn !== latest.current) return;
-      setFound({ query, rows: [...(before?.rows ?? []), ...page.rows], cursor: page.cursor });
-    });
-  useEffect(() => void ask({}, null), [name]);
+  useEffect(() => {
+    const asking = poll(
+      async (signal) => setFound({ ...(await pagesOf(api, name, asked, signal)), asked }),
+      () => (asked.pages <= FEW_PAGES ? EVERY_MS : SLOW_MS),
+      (state) => {
+        report("Table", state);
+        setConnection(state);
+      },
+    );
+    return () => {
+      asking.stop();
+      report("Table", null);
+    };
+  }, [api, name, asked]);
+  const problem = "detail" in connection ? connection.detail : null;
+  const busy = problem === null && found?.asked !== asked;
   const submit = (event: Event) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
     const given = FIELDS.map((field) => [field, String(form.get(field) ?? "").trim()] as const).filter(([, text]) => text !== "");
-    void ask(Object.fromEntries(given), null);
+    setAsked({ query: Object.fromEntries(given), pages: 1 });
   };
   const text = (label: string, field: (typeof FIELDS)[number], hint?: string, placeholder?: string) => (
     <Field label={label} {...(hint !== undefined && { hint })}>
@@ -78,10 +92,7 @@ export function TableView({ api, name }: PageProps & { name: string }) {
         title="Rows"
         aside={
           found !== null && (
-            <span
-              class="panel-note"
-              role="status"
-            >{`${plural(found.rows.length, "row")}${found.cursor === null ? "" : ", and there are more"}`}</span>
+            <span class="panel-note" role="status">{`${plural(found.rows.length, "row")}${found.more ? ", and there are more" : ""}`}</span>
           )
         }
       >
@@ -92,9 +103,14 @@ export function TableView({ api, name }: PageProps & { name: string }) {
         ) : (
           <Rows rows={found.rows} />
         )}
-        {found !== null && found.cursor !== null && (
+        {found?.more && (
           <p class="actions actions-below">
-            <button type="button" class="button button-small" disabled={busy} onClick={() => ask(found.query, found)}>
+            <button
+              type="button"
+              class="button button-small"
+              disabled={busy}
+              onClick={() => setAsked({ ...asked, pages: asked.pages + 1 })}
+            >
               {busy ? "One moment …" : `${LIMIT} more`}
             </button>
           </p>
@@ -102,6 +118,20 @@ export function TableView({ api, name }: PageProps & { name: string }) {
       </Panel>
     </div>
   );
+}
+
+/** As many pages of rows as were asked for, one after the other. */
+async function pagesOf(api: Api, table: string, { query, pages }: Asked, signal: AbortSignal): Promise<Found> {
+  const rows: TableRow[] = [];
+  let cursor: string | null = null;
+  for (let page = 0; page < pages; page++) {
+    const parameters: URLSearchParams = new URLSearchParams({ ...query, limit: String(LIMIT), ...(cursor !== null && { cursor }) });
+    const found: TablePage = await api.get(`/v1/tables/${encodeURIComponent(table)}?${parameters}`, signal);
+    rows.push(...found.rows);
+    cursor = found.cursor;
+    if (cursor === null) break;
+  }
+  return { rows, more: cursor !== null };
 }
 
 function Rows({ rows }: { rows: readonly TableRow[] }) {

@@ -88,8 +88,8 @@ function Extents({ topic, problem }: { topic: TopicStatus; problem: string | nul
         <table class="rows" data-testid="extents">
           <thead>
             <tr>
-              {["#", "Base", "Head", "Kept"].map((title) => (
-                <th key={title} scope="col" class="num">
+              {["#", "Base", "Head", "Kept"].map((title, at) => (
+                <th key={title} scope="col" class={at === 0 ? "num index" : "num"}>
                   {title}
                 </th>
               ))}

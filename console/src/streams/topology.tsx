@@ -3,6 +3,7 @@ import { sum, type TopologyStatus } from "../platform/answers.ts";
 import { usePolled } from "../platform/polled.ts";
 import { hrefOf } from "../router.ts";
 import { plural, whole } from "../ui/format.ts";
+import { Warning } from "../ui/icons.tsx";
 import { PageTitle } from "../ui/page-title.tsx";
 import { Panel } from "../ui/panel.tsx";
 import { ScrollX } from "../ui/scroll.tsx";
@@ -17,9 +18,7 @@ export function TopologyView({ api, name }: PageProps & { name: string }) {
     <div class="page">
       <PageTitle title={name} up={{ href: hrefOf("streams"), title: "Streams" }}>
         <p class="muted">
-          {topology === null
-            ? "Topology"
-            : `Topology, version ${topology.version}; ${plural(topology.tasks.length, "task")}, one a partition`}
+          {topology === null ? "Topology" : `Topology, version ${topology.version}, ${plural(topology.tasks.length, "task")}`}
         </p>
       </PageTitle>
       {topology === null ? (
@@ -28,8 +27,11 @@ export function TopologyView({ api, name }: PageProps & { name: string }) {
         </p>
       ) : (
         <>
-          <Panel title="Tasks" problem={problem} aside={<Declared topology={topology} />}>
+          <Declared topology={topology} />
+          <Unread topology={topology} />
+          <Panel title="Tasks" problem={problem} aside={<span class="panel-note">one reads each partition</span>}>
             <Tasks topology={topology} />
+            <Waiting topology={topology} />
           </Panel>
           <div class="columns">
             <Late topology={topology} />
@@ -41,22 +43,81 @@ export function TopologyView({ api, name }: PageProps & { name: string }) {
   );
 }
 
-/** What it reads and makes, as links. */
-function Declared({ topology: { sources, tables, sinks } }: { topology: TopologyStatus }) {
-  const links = [
-    ...sources.map((source) => ({ word: "reads", href: hrefOf("streams", "topics", source), name: source })),
-    ...tables.map((table) => ({ word: "table", href: hrefOf("streams", "tables", table), name: table })),
-    ...sinks.map((sink) => {
-      const name = sink.slice(sink.indexOf(":") + 1);
-      const room = sink.startsWith("room:");
-      return { word: room ? "room" : "topic", href: room ? hrefOf("rooms", name) : hrefOf("streams", "topics", name), name };
-    }),
+type Link = { href: string; kind: string; name: string };
+
+/** What it reads, what it scores with, and what it makes: each a link. */
+function Declared({ topology: { sources, tables, sinks, models } }: { topology: TopologyStatus }) {
+  const groups: { title: string; links: Link[] }[] = [
+    { title: "Reads", links: sources.map((name) => ({ kind: "topic", href: hrefOf("streams", "topics", name), name })) },
+    { title: "Scores with", links: models.map((name) => ({ kind: "model", href: "/guide/models", name })) },
+    {
+      title: "Makes",
+      links: [
+        ...tables.map((name) => ({ kind: "table", href: hrefOf("streams", "tables", name), name })),
+        ...sinks.map((sink) => {
+          const name = sink.slice(sink.indexOf(":") + 1);
+          const room = sink.startsWith("room:");
+          return { kind: room ? "room" : "topic", href: room ? hrefOf("rooms", name) : hrefOf("streams", "topics", name), name };
+        }),
+      ],
+    },
   ];
   return (
-    <ul class="tags panel-note">
-      {links.map(({ word, href, name }) => (
-        <li key={href}>
-          {word} <a href={href}>{name}</a>
+    <dl class="panel declared-links" aria-label="What it reads and makes">
+      {groups
+        .filter(({ links }) => links.length > 0)
+        .map(({ title, links }) => (
+          <div key={title}>
+            <dt>{title}</dt>
+            <dd>
+              {links.map(({ kind, href, name }) => (
+                <span key={`${kind}:${name}`}>
+                  <span class="muted">{kind}</span>{" "}
+                  <a class="row-link" href={href}>
+                    {name}
+                  </a>
+                </span>
+              ))}
+            </dd>
+          </div>
+        ))}
+    </dl>
+  );
+}
+
+/** A topic that is older than the topology may have partitions that no task reads: what lies there reaches no table. */
+function Unread({ topology: { name, partitions, unread } }: { topology: TopologyStatus }) {
+  const topics = [...new Set(unread.map(({ topic }) => topic))];
+  return topics.map((topic) => {
+    const there = unread.filter((each) => each.topic === topic);
+    const records = there.reduce((total, { head }) => total + head, 0);
+    const numbers = there.map(({ partition }) => partition);
+    return (
+      <p key={topic} class="notice" role="status" data-testid="unread">
+        <Warning />
+        <span>
+          <strong>
+            {plural(there.length, "partition")} of <a href={hrefOf("streams", "topics", topic)}>{topic}</a>{" "}
+            {there.length === 1 ? "is" : "are"} not read.
+          </strong>{" "}
+          {name} reads {plural(partitions, "partition")}; the topic has {partitions + there.length}.{" "}
+          {there.length === 1 ? `In partition ${numbers[0]} lie` : `In partitions ${numbers[0]} to ${numbers.at(-1)} lie`}{" "}
+          {plural(records, "record")} that reach no table. Declare a version with {partitions + there.length} partitions to have them read.
+        </span>
+      </p>
+    );
+  });
+}
+
+/** Outputs that stay in the outbox because their receiver does not take them. */
+function Waiting({ topology: { tasks } }: { topology: TopologyStatus }) {
+  const waiting = tasks.flatMap(({ partition, waiting }) => waiting.map((each) => ({ partition, ...each })));
+  if (waiting.length === 0) return null;
+  return (
+    <ul class="problem waiting" aria-label="What does not take its outputs">
+      {waiting.map(({ partition, sink, to, code, detail }) => (
+        <li key={`${partition}/${sink}/${to}`}>
+          Partition {partition} waits for {to}: {detail} <code>{code}</code>
         </li>
       ))}
     </ul>
@@ -69,8 +130,8 @@ function Tasks({ topology: { tasks } }: { topology: TopologyStatus }) {
       <table class="rows" data-testid="tasks">
         <thead>
           <tr>
-            {["#", "Head", "Applied", "Lag", "Late", "Unreadable", "Outbox"].map((title) => (
-              <th key={title} scope="col" class="num">
+            {["#", "Head", "Applied", "Lag", "Late", "Unreadable", "Outbox"].map((title, at) => (
+              <th key={title} scope="col" class={at === 0 ? "num index" : "num"}>
                 {title}
               </th>
             ))}
@@ -99,16 +160,19 @@ function Tasks({ topology: { tasks } }: { topology: TopologyStatus }) {
 function Late({ topology: { tasks, tables } }: { topology: TopologyStatus }) {
   return (
     <Panel title="Late records">
+      {tables.length === 0 && <p class="empty-note">It has no table, so nothing can be late.</p>}
       {tables.map((table) => {
         const late = tasks.reduce((total, task) => total + (task.late[table] ?? 0), 0);
         const most = tasks.filter((task) => (task.late[table] ?? 0) > 0);
         return (
-          <p key={table} data-testid={`late-${table}`}>
+          <p key={table} class="late" data-testid={`late-${table}`}>
             <a class="row-link" href={hrefOf("streams", "tables", table)}>
               {table}
             </a>
             : {plural(late, "record")}
-            {most.length > 0 && ` (${most.map((task) => `${whole(task.late[table]!)} in partition ${task.partition}`).join(", ")})`}
+            {most.length > 0 && (
+              <span class="muted">{` (${most.map((task) => `${whole(task.late[table]!)} in partition ${task.partition}`).join(", ")})`}</span>
+            )}
           </p>
         );
       })}

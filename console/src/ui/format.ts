@@ -42,3 +42,8 @@ const MOMENT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short"
 
 /** "23 Nov 2026, 16:49" in the browser's own zone: moments of the platform, not of the data. */
 export const moment = (time: number): string => MOMENT.format(time);
+
+const TIME = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+/** "16:49" in the browser's own zone. */
+export const timeOfDay = (time: number): string => TIME.format(time);

@@ -1,8 +1,10 @@
+import { useRef } from "preact/hooks";
 import { PAGES } from "../pages.ts";
 import { connections, detailOf, overall } from "../platform/connections.ts";
-import { leave, type Session } from "../platform/session.ts";
+import { leave, lifetime, type Session } from "../platform/session.ts";
 import { hrefOf, page } from "../router.ts";
-import { Mark, Moon, Person, Sun } from "./icons.tsx";
+import { moment } from "./format.ts";
+import { Down, Mark, Moon, Person, Sun } from "./icons.tsx";
 import { theme, toggleTheme } from "./theme.ts";
 
 const WORDS = { connecting: "Connecting", live: "Live", waiting: "Reconnecting", refused: "Refused" } as const;
@@ -15,20 +17,47 @@ export function Header({ session }: { session: Session }) {
         <Mark />
         <span>Skerry</span>
       </a>
-      <nav aria-label="Pages">
-        {PAGES.map(({ path, title }) => (
-          <a key={path} href={hrefOf(path)} aria-current={page.value.path === path ? "page" : undefined}>
-            {title}
-          </a>
-        ))}
-        <a href="/docs">Reference</a>
-      </nav>
+      <Pages />
       <div class="bar-end">
         <ConnectionStatus />
         <ThemeToggle />
         <Account session={session} />
       </div>
     </header>
+  );
+}
+
+/** What is not a page of the console, but of the same deployment. */
+const BESIDE = [
+  { href: "/guide/", title: "Guide" },
+  { href: "/docs", title: "Reference" },
+];
+
+/** The pages in a row; where there is no room for that, behind a button that says which one it is. */
+function Pages() {
+  const list = useRef<HTMLElement>(null);
+  const close = () => {
+    if (list.current?.matches(":popover-open")) list.current.hidePopover();
+  };
+  return (
+    <>
+      <button type="button" class="menu" popovertarget="pages" aria-label={`Pages: ${page.value.title}`}>
+        <span>{page.value.title}</span>
+        <Down />
+      </button>
+      <nav ref={list} id="pages" class="pages" popover="auto" aria-label="Pages">
+        {PAGES.map(({ path, title }) => (
+          <a key={path} href={hrefOf(path)} aria-current={page.value.path === path ? "page" : undefined} onClick={close}>
+            {title}
+          </a>
+        ))}
+        {BESIDE.map(({ href, title }) => (
+          <a key={href} href={href} class="beside-page">
+            {title}
+          </a>
+        ))}
+      </nav>
+    </>
   );
 }
 
@@ -94,17 +123,20 @@ function Account({ session }: { session: Session }) {
             <dt>Signed in by</dt>
             <dd>{session.admin ? "admin key" : session.tokenId === null ? "nothing: anonymous" : "token"}</dd>
           </div>
-          {session.expiresAt !== null && (
+          {lifetime.value.expiresAt !== null && (
             <div>
               <dt>Until</dt>
-              <dd>{new Date(session.expiresAt).toLocaleString()}</dd>
+              <dd>{moment(lifetime.value.expiresAt)}</dd>
             </div>
           )}
         </dl>
         <button type="button" class="button" onClick={() => leave()}>
           Sign out
         </button>
-        <p class="hint">The key is kept for this tab only.</p>
+        <p class="hint">
+          {session.admin ? "The key is" : "What you signed in with is"} kept for this tab only
+          {lifetime.value.expiresAt !== null && ", and refreshed before it ends, for as long as it can be"}.
+        </p>
       </div>
     </>
   );

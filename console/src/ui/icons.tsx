@@ -36,6 +36,11 @@ export const Person = () => (
     <path d="M2.8 13.6a5.3 5.3 0 0 1 10.4 0" />
   </Icon>
 );
+export const Down = () => (
+  <Icon size={14}>
+    <path d="m3.5 6 4.5 4.5L12.5 6" />
+  </Icon>
+);
 export const Warning = () => (
   <Icon size={18}>
     <path d="M8 2.2 14.6 13.6H1.4zM8 6.6v3.2M8 11.7v.1" />

@@ -1,6 +1,6 @@
 import uPlot from "uplot";
 import type { Usage } from "../platform/answers.ts";
-import { compact } from "../ui/format.ts";
+import { compact, timeOfDay } from "../ui/format.ts";
 import { colour } from "../ui/theme.ts";
 import { MEASURES, type Measure } from "./measures.ts";
 
@@ -20,12 +20,21 @@ export function barsOf(usage: Usage, hours: number, capabilities: readonly strin
   return { data: [starts.map((start) => start / 1000), ...series.reverse()], highest };
 }
 
+/** "14:00", with the day below it where a day begins and at the left; in the browser's own zone, as the hours are billed by. */
+function stamp(seconds: number, at: number): string {
+  const time = new Date(seconds * 1000);
+  const isMidnight = time.getHours() === 0 && time.getMinutes() === 0;
+  return at === 0 || isMidnight ? `${timeOfDay(+time)}\n${DAY.format(time)}` : timeOfDay(+time);
+}
+
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
 /** How the bars of so many capabilities are drawn. */
 export function usageOptions(capabilities: number, measure: Measure): Omit<uPlot.Options, "width" | "height"> {
   const font = "11px system-ui, sans-serif";
   const bars = uPlot.paths.bars!({ size: [0.8, 60], align: 1 });
   return {
-    padding: [10, 10, 0, 0],
+    padding: [10, 24, 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: {
@@ -39,6 +48,7 @@ export function usageOptions(capabilities: number, measure: Measure): Omit<uPlot
         ticks: { stroke: () => colour("--line"), width: 1, size: 5 },
         font,
         size: 40,
+        values: (_chart, splits) => splits.map(stamp),
       },
       {
         stroke: () => colour("--muted"),
