@@ -191,7 +191,7 @@ describe("a receiver that does not take what a task sends", () => {
     return records;
   };
   const settle = async (key: string, records: number) => {
-    await expect.poll(async () => [await inUnusual(key), (await statusOf(key)).outbox], { timeout: 15_000 }).toEqual([records, 0]);
+    await expect.poll(async () => [await inUnusual(key), (await statusOf(key)).outbox], { timeout: 60_000 }).toEqual([records, 0]);
   };
   /** Starts over with a topic of flights that this suite may shape as it likes. */
   const recreate = async (config: object) => {
@@ -228,7 +228,7 @@ describe("a receiver that does not take what a task sends", () => {
       return (await call("/v1/topics/unusual", { method: "PUT", body: JSON.stringify({ partitions: 3, key: "/tail" }) })).status;
     };
     // A task of an earlier test may be quicker in making it anew.
-    await expect.poll(shape, { timeout: 10_000 }).toBe(201);
+    await expect.poll(shape, { timeout: 60_000 }).toBe(201);
     const before = (await statusOf("SHP")).poisoned;
     await rowsOf("SHP", await post([unusual("SHP", { tail: "N1" }), unusual("SHP")]));
     await settle("SHP", 1);

@@ -100,7 +100,7 @@ describe("the thread in workerd", () => {
     await evictDurableObject(topic);
     // By the doorbell or by the alarm; that the alarm alone does is tested end to end, where every message is lost.
     await expect
-      .poll(async () => (await rowsOf("ALA", null)).rows, { timeout: 15_000 })
+      .poll(async () => (await rowsOf("ALA", null)).rows, { timeout: 60_000 })
       .toMatchObject([{ key: "ALA", value: { count: 1 } }]);
   });
 
