@@ -48,6 +48,8 @@ export type WatchListener = {
 
 /** One stream of watches, over one socket to a replica. */
 export type WatchStream = {
+  /** As of when it was opened. */
+  readonly header: WatchHeader;
   /** @param id positive, of the caller's choice, not in use on this stream. */
   create(id: number, watch: WatchCreate): void;
   cancel(id: number): void;

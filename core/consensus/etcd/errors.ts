@@ -77,6 +77,11 @@ export function readError(thrown: unknown, code: number = GATEWAY_CODES.invalidA
   throw thrown;
 }
 
+/** A refusal as the services Lock and Election pass it on: they are clients of the store, and lose its code. */
+export function concurrencyError(error: KvError): KvError {
+  return error.grpc === GATEWAY_CODES.canceled ? error : new KvError(GATEWAY_CODES.unknown, error.message);
+}
+
 const UNSAFE: Record<string, string> = { "<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029" };
 
 /** A JSON string as Go writes it: fit for HTML. */

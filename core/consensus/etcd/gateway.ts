@@ -60,7 +60,7 @@ export function readBody(text: string): Message {
 /** Whether an ask changes nothing, so that the right to read is enough. */
 export function onlyReads(ask: Ask): boolean {
   if (ask.ask === "write") return ask.operation.op === "txn" && readsOnly(ask.operation.request);
-  return ask.ask !== "leaseKeepAlive" && ask.ask !== "transfer";
+  return ask.ask === "range" || ask.ask === "leaseTimeToLive" || ask.ask === "leases" || ask.ask === "status";
 }
 
 function readsOnly({ success, failure }: { success: RequestOp[]; failure: RequestOp[] }): boolean {
@@ -82,6 +82,7 @@ export function writeTold(facts: Facts, told: Told): string {
       return writeResult(facts, told.result);
     case "status":
     case "transfer":
+    case "reconfigure":
       throw new TypeError(`"${told.told}" has no answer of its own in the gateway`);
   }
 }

@@ -1,0 +1,92 @@
+// `npm run verify -- etcd`: random operations over the JSON gateway, on a real etcd and on Skerry's core, and every answer,
+// revision and watch event compared.
+import { existsSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { startEtcd } from "../lib/etcd.ts";
+import { command, Refusal } from "../lib/refusal.ts";
+import { Generator } from "./etcd/generate.ts";
+import { LocalTarget } from "./etcd/local.ts";
+import { explained, type Mismatch, Run } from "./etcd/run.ts";
+import { type Sides, shrink } from "./etcd/shrink.ts";
+import { type Numbered, told } from "./etcd/steps.ts";
+import { HttpTarget, type Target } from "./etcd/target.ts";
+
+const { values } = parseArgs({
+  options: {
+    operations: { type: "string", short: "n", default: "100000" },
+    seed: { type: "string" },
+    /** Steps on one pair of empty stores. */
+    epoch: { type: "string", default: "5000" },
+    /** Seconds to look for a shorter list of requests that shows a difference. */
+    shrink: { type: "string", default: "300" },
+  },
+});
+
+await command(async () => {
+  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
+  const [operations, epoch] = [Number(values.operations), Number(values.epoch)];
+  if (![seed, operations, epoch].every((each) => Number.isSafeInteger(each) && each >= 0) || epoch === 0)
+    throw new Refusal("--seed, --operations and --epoch are whole numbers.");
+  // etcd waits for the disk at every write; nothing here depends on what is on it.
+  if (existsSync("/dev/shm")) process.env.TMPDIR = "/dev/shm";
+  console.log(`seed ${seed}, ${operations} operations, a fresh pair of stores every ${epoch}`);
+
+  let version = "";
+  const sides: Sides = async () => {
+    const etcd = await startEtcd();
+    version = etcd.version;
+    const reference = new HttpTarget(`etcd ${etcd.version}`, `${etcd.urls[0]}/v3`, { ended: async () => etcd.stop() });
+    return [reference, new LocalTarget()] satisfies [Target, Target];
+  };
+
+  const began = performance.now();
+  const count = new Map<string, number>();
+  for (let done = 0; done < operations; ) {
+    // An epoch has a seed of its own, so that it can be run alone: `--seed` of the epoch, `-n` of its size.
+    const own = (seed + done / epoch) | 0;
+    const most = Math.min(epoch, operations - done);
+    const steps: Numbered[] = [];
+    const mismatch = await compare(own, most, sides, steps, count);
+    if (mismatch !== null) await explain(own, mismatch, steps, sides);
+    done += most;
+    const rate = Math.round(done / ((performance.now() - began) / 1000));
+    console.log(`${String(done).padStart(8)} operations the same (${rate} a second)`);
+  }
+  const kinds = [...count].sort(([, a], [, b]) => b - a).map(([path, times]) => `${path} ${times}`);
+  console.log(`ok: ${operations} operations, no difference from etcd ${version}\n${kinds.join(", ")}`);
+});
+
+/** Compares the operations of one epoch, up to the first difference. `steps` gets what was done. */
+async function compare(
+  seed: number,
+  operations: number,
+  sides: Sides,
+  steps: Numbered[],
+  count: Map<string, number>,
+): Promise<Mismatch | null> {
+  const generator = new Generator(seed);
+  const run = new Run(await sides());
+  try {
+    for (;;) {
+      const ending = steps.length >= operations;
+      const step = ending ? generator.end(run.revision) : generator.next(run.revision);
+      if (step === null) return null;
+      const at = { index: steps.length + 1, step };
+      steps.push(at);
+      const kind = "path" in step ? step.path : step.do;
+      count.set(kind, (count.get(kind) ?? 0) + 1);
+      const mismatch = await run.step(at);
+      if (mismatch !== null) return mismatch;
+    }
+  } finally {
+    await run.close();
+  }
+}
+
+async function explain(seed: number, mismatch: Mismatch, steps: Numbered[], sides: Sides): Promise<never> {
+  const names: [string, string] = ["etcd", "Skerry"];
+  console.log(`\nseed ${seed}, after ${steps.length} operations: ${explained(mismatch, names)}\n\nlooking for fewer requests…`);
+  const short = await shrink(steps, mismatch, sides, Number(values.shrink) * 1000);
+  console.log(`${short.steps.map(told).join("\n")}\n\n${explained(short.mismatch, names)}`);
+  throw new Refusal(`Not ok: a difference. Again: npm run verify -- etcd --seed ${seed} -n ${steps.length}`);
+}
