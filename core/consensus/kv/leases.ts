@@ -6,6 +6,8 @@ export { MAX_LEASE_TTL, MIN_LEASE_TTL } from "./lease-table.ts";
 export const RETRY_MS = 3000;
 /** A renewal is logged when the last logged one is older than this part of the TTL. */
 const LOGGED_PART = 1 / 3;
+/** A renewal that is logged takes along those heard within this part of their TTLs before it: they live longer by no more than that. */
+const RECENT_PART = 1 / 10;
 
 /** `ttl` in seconds. `log`: to be answered only once a `leaseRenew` that names the lease (see {@link LeaseBook.renewals}) is applied. */
 export type Renewal = { ttl: number; log: boolean };
@@ -15,6 +17,7 @@ type Entry = {
   id: bigint;
   ttlMs: number;
   loggedAt: number;
+  renewedAt: number;
   deadline: number;
   retryAt: number | null;
   unlogged: boolean;
@@ -31,6 +34,8 @@ export class LeaseBook {
   readonly #entries = new Map<bigint, Entry>();
   /** A binary heap by `scheduled`, then id. Entries that are gone or due later are found out at the top. */
   readonly #heap: Entry[] = [];
+  /** When the last renewal was heard. */
+  #heard = 0;
 
   /**
    * A new leader: every lease lives its whole TTL from `now`, for the one before may have renewed it. Its clock is another one,
@@ -38,7 +43,9 @@ export class LeaseBook {
    */
   static promote(leases: Iterable<LeaseRecord>, now: number): LeaseBook {
     const book = new LeaseBook();
-    for (const { id, ttl, renewedAt } of leases) book.#add({ ...entryOf(id, ttl, renewedAt, now + ttl * 1000), unlogged: true });
+    book.#heard = now;
+    for (const { id, ttl, renewedAt } of leases)
+      book.#add({ ...entryOf(id, ttl, renewedAt, now + ttl * 1000), renewedAt: now, unlogged: true });
     return book;
   }
 
@@ -70,9 +77,9 @@ export class LeaseBook {
     for (const id of ids) {
       const entry = this.#entries.get(id);
       if (entry === undefined) continue;
-      entry.loggedAt = Math.max(entry.loggedAt, at);
+      entry.loggedAt = at;
+      entry.unlogged = entry.renewedAt > at;
       entry.deadline = Math.max(entry.deadline, at + entry.ttlMs);
-      entry.unlogged = entry.deadline > entry.loggedAt + entry.ttlMs;
     }
   }
 
@@ -81,16 +88,22 @@ export class LeaseBook {
     const entry = this.#entries.get(id);
     if (entry === undefined || entry.retryAt !== null || entry.deadline <= now) return null;
     entry.deadline = Math.max(entry.deadline, now + entry.ttlMs);
+    entry.renewedAt = now;
     entry.unlogged = true;
+    this.#heard = now;
     return { ttl: entry.ttlMs / 1000, log: now - entry.loggedAt > entry.ttlMs * LOGGED_PART };
   }
 
-  /** What a `leaseRenew` should name: the leases renewed since their last logged renewal, at most `limit`. */
+  /**
+   * What a `leaseRenew` should name, proposed with the time of the last {@link renew}: the leases heard just now or shortly before
+   * whose renewal is not logged, at most `limit`. So leases that are kept alive at about the same time share an entry of the log.
+   */
   renewals(limit = Number.POSITIVE_INFINITY): bigint[] {
     const ids: bigint[] = [];
     for (const entry of this.#entries.values()) {
       if (ids.length >= limit) break;
-      if (entry.unlogged && entry.retryAt === null) ids.push(entry.id);
+      const recent = entry.renewedAt >= this.#heard - entry.ttlMs * RECENT_PART;
+      if (entry.unlogged && recent && entry.retryAt === null) ids.push(entry.id);
     }
     return ids;
   }
@@ -166,7 +179,7 @@ export class LeaseBook {
 }
 
 function entryOf(id: bigint, ttl: number, loggedAt: number, deadline: number): Entry {
-  return { id, ttlMs: ttl * 1000, loggedAt, deadline, retryAt: null, unlogged: false, scheduled: deadline };
+  return { id, ttlMs: ttl * 1000, loggedAt, renewedAt: loggedAt, unlogged: false, deadline, retryAt: null, scheduled: deadline };
 }
 
 function before(a: Entry, b: Entry): boolean {
