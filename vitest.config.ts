@@ -28,14 +28,24 @@ async function modelsWorker() {
  * The same of what a test waits for: vitest's own second is less than a pause of a loaded machine.
  */
 const patient = { testTimeout: 180_000, hookTimeout: 180_000, expect: { poll: { timeout: 30_000, interval: 20 } } };
-const sequential = { environment: "node" as const, fileParallelism: false, ...patient };
+/**
+ * Property tests draw the same cases in every run, so that a change is judged by what it changes. `SEED=random` draws
+ * others, to look for more; a failure names its seed, and `SEED=N` replays it.
+ */
+const { SEED } = process.env;
+const seed = SEED === undefined ? 20_010_101 : SEED === "random" ? Math.floor(Math.random() * 2 ** 31) : Number(SEED);
+if (!Number.isInteger(seed)) throw new Error(`SEED is a whole number or "random", not "${SEED}".`);
+if (SEED === "random") console.log(`SEED=${seed}`);
+const seeded = { setupFiles: ["test/seed.ts"], provide: { seed } };
+
+const sequential = { environment: "node" as const, fileParallelism: false, ...patient, ...seeded };
 
 export default defineConfig({
   test: {
     projects: [
       {
         plugins: [wasmModules],
-        test: { name: "unit", environment: "node", include: FILES.unit, ...patient },
+        test: { name: "unit", environment: "node", include: FILES.unit, ...patient, ...seeded },
       },
       {
         plugins: [
@@ -45,7 +55,7 @@ export default defineConfig({
             return { wrangler: { configPath: "./wrangler.toml" }, miniflare: { workers: [await modelsWorker()] } };
           }),
         ],
-        test: { name: "runtime", include: FILES.runtime, ...patient },
+        test: { name: "runtime", include: FILES.runtime, ...patient, ...seeded },
       },
       { test: { name: "e2e", include: FILES.e2e, globalSetup: ["test/e2e/build.setup.ts"], ...sequential } },
       { test: { name: "browser", include: FILES.browser, globalSetup: ["test/browser/build.setup.ts"], ...sequential } },

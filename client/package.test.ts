@@ -12,7 +12,7 @@ import { buildClient } from "./build.mjs";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const KB = 1024;
 /** By consumer, as build.mjs names them: bytes, minified and gzipped. */
-const BUDGET: Record<string, number> = { "streams, rooms by REST, models": 13 * KB, "rooms, live": 17 * KB, hooks: 15 * KB };
+const BUDGET: Record<string, number> = { "streams, rooms by REST, models": 13 * KB, "rooms, live": 17 * KB, certificates: 4 * KB, hooks: 15 * KB };
 
 let folder: string;
 let sizes: Record<string, number>;
@@ -22,12 +22,12 @@ beforeAll(async () => {
   sizes = await buildClient(join(folder, "dist"));
   const packed = run("npm", ["pack", join(folder, "dist"), "--pack-destination", folder, "--offline", "--silent"], folder);
   expect(packed.status, packed.output).toBe(0);
-}, 60_000);
+});
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function run(command: string, args: string[], cwd: string) {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8", timeout: 50_000 });
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8", timeout: 170_000 });
   return { status, output: stdout + stderr };
 }
 
@@ -98,7 +98,7 @@ export function Note() {
 describe("the package", () => {
   it("holds what is built and nothing else, and is as small as it says", () => {
     const manifest = JSON.parse(readFileSync(join(folder, "dist/package.json"), "utf8"));
-    expect(Object.keys(manifest.exports)).toEqual([".", "./rooms", "./react"]);
+    expect(Object.keys(manifest.exports)).toEqual([".", "./rooms", "./react", "./certificate"]);
     const listed = run("tar", ["-tzf", join(folder, "skerry-client-0.1.0.tgz")], folder).output;
     expect(listed).not.toMatch(/\.test\.|fixture|\/src\/.*[^d]\.ts$/m);
     expect(listed).toMatch(/package\/LICENSE/);

@@ -362,7 +362,7 @@ describe("a table", () => {
         if (events.length === 4) break;
       }
     })();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect.poll(() => sockets.length).toBe(1);
     const [socket] = sockets as [FakeSocket];
     expect(socket.url).toBe("ws://skerry.test/v1/tables/delays/live");
     socket.open();

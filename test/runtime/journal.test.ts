@@ -73,7 +73,9 @@ describe("the SQLite storage of a journal", () => {
       const journal = Journal.open(sqliteJournalStorage(storage));
       expect([journal.base, journal.head, journal.next]).toEqual([0, 10, 10]);
       expect(journal.read(0).map((entry) => [entry.count, entry.bytes.length])).toEqual([[9, 2_000_000], [1, 5]]); // biome-ignore format: pairs
-      expect(journal.latestCheckpoint()).toEqual({ position: 9, bytes: bytes(1_600_000, 4) });
+      const { position, bytes: kept } = journal.latestCheckpoint()!;
+      // Not by toEqual, which takes a minute for a million elements.
+      expect([position, kept.length, kept.every((byte) => byte === 4)]).toEqual([9, 1_600_000, true]);
     });
   });
 

@@ -6,8 +6,13 @@ import * as hooks from "./index.ts";
 
 vi.mock("react", () => import("preact/compat"));
 
-/** Preact renders and runs effects in the next frames. */
-const frames = () => new Promise((resolve) => setTimeout(resolve, 60));
+/**
+ * Preact renders and runs effects in the next frames, which may ask for more. One pause a frame, each longer than a frame:
+ * a single long one could end before what was late began.
+ */
+const frames = async () => {
+  for (let frame = 0; frame < 4; frame++) await new Promise((resolve) => setTimeout(resolve, 18));
+};
 
 describe("under Preact", () => {
   hooksWork({
