@@ -49,14 +49,13 @@ export class Core {
   leading: Leading | null = null;
   leaderHeardAt = Number.NEGATIVE_INFINITY;
   campaignedAt = Number.NEGATIVE_INFINITY;
-  /** The leader that whoever asked could not reach: it is not asked for its vote. */
-  silent: NodeId = NO_NODE;
   engaged = false;
   /** The state was replaced by a snapshot. */
   restored = false;
   watching = false;
   observer: Observer | null = null;
   #resuming = false;
+  #silent: NodeId = NO_NODE;
   /** What the node is to be told once it is not in the middle of something. */
   #later: (() => void)[] = [];
 
@@ -105,7 +104,7 @@ export class Core {
 
   get head(): Head {
     const fence = this.leading?.reads.fencing === true;
-    return { leader: this.leader, term: this.term, watching: this.watching, fence };
+    return { leader: this.leader, term: this.term, commit: this.commit, watching: this.watching, fence };
   }
 
   /** Another replica that leads, or did when it was last heard of; 0: none. */
@@ -165,10 +164,25 @@ export class Core {
     }
   }
 
-  campaign(): void {
+  /** Stands for election. The first time the leader that did not answer is left out: it would only say that it leads. */
+  campaign(silent: NodeId = NO_NODE): void {
     this.campaignedAt = this.now;
+    this.#silent = silent;
     this.node.campaign();
     this.drive();
+    this.#silent = NO_NODE;
+  }
+
+  /** Tells followers of commits that nothing else tells them of. */
+  tellCommits(): void {
+    if (this.leading === null) return;
+    for (const link of this.peers.all()) {
+      const commit = link.news(this.commit, this.now);
+      if (commit === null) continue;
+      const heartbeat = message("heartbeat", this.id, link.id, this.term);
+      heartbeat.commit = commit;
+      link.push(heartbeat, this.now);
+    }
   }
 
   /** What was said to a peer is lost. */
@@ -176,6 +190,7 @@ export class Core {
     const link = this.peers.link(id);
     const sending = link.transfer !== null;
     link.failed(this.now);
+    link.unreachable = true;
     this.node.reportUnreachable(id);
     if (sending) this.node.reportSnapshot(id, false);
     this.drive();
@@ -221,8 +236,9 @@ export class Core {
     this.drive();
     if (m.type === "preVote") this.#standInstead(m);
     if (m.term !== this.term) return;
+    const link = this.peers.link(m.from);
+    if (m.type === "appendResponse" || m.type === "heartbeatResponse") link.unreachable = false;
     if (m.type === "appendResponse" && !m.reject && this.leading !== null) {
-      const link = this.peers.link(m.from);
       link.acked = Math.max(link.acked, m.index);
     } else if (this.leader === m.from) this.leaderHeardAt = this.now;
   }
@@ -279,10 +295,10 @@ export class Core {
   #become(role: Role, leader: NodeId): void {
     this.role = role;
     this.leader = leader;
-    if (leader !== NO_NODE) this.silent = NO_NODE;
     if (role === "leader") this.#lead();
     else if (this.leading !== null) {
       this.leading = null;
+      for (const link of this.peers.all()) link.reset();
       this.storage.setState({ leads: false });
       this.writes.abandon();
       this.observer?.deposed();
@@ -304,7 +320,7 @@ export class Core {
   }
 
   #send(m: Message): void {
-    if (m.to === this.silent && (m.type === "vote" || m.type === "preVote")) return;
+    if (m.to === this.#silent && (m.type === "vote" || m.type === "preVote")) return;
     const link = this.peers.link(m.to);
     if (m.type !== "snapshot") {
       link.push(m, this.now);

@@ -214,9 +214,8 @@ export class Desk {
     }
     this.#seekers.set(open.id, open);
     if (core.role !== "follower") return;
-    core.silent = silent;
     core.node.forgetLeader();
-    core.campaign();
+    core.campaign(silent === known ? silent : NO_NODE);
   }
 
   #confirm(open: OpenAsk, serve: () => void): void {

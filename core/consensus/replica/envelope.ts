@@ -24,6 +24,8 @@ export type Envelope = {
   /** Whom the sender takes for the leader of `leaderTerm`; 0: nobody. */
   leader: NodeId;
   leaderTerm: number;
+  /** How far the sender knows the log to be committed. */
+  commit: number;
   /** The end of the sender's log when it woke: with a new incarnation, what a replica that lost something shows. */
   lastIndex: number;
   lastTerm: number;
@@ -64,9 +66,9 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array<ArrayBuffer> {
     for (const value of values) writer.varint(value);
     return writer;
   };
-  const { from, to, incarnation, leader, leaderTerm, lastIndex, lastTerm, superseded } = envelope;
+  const { from, to, incarnation, leader, leaderTerm, commit, lastIndex, lastTerm, superseded } = envelope;
   const flags = (envelope.watching ? WATCHING : 0) | (envelope.fence ? FENCE : 0);
-  const head = numbers(from, to, incarnation, leader, leaderTerm, lastIndex, lastTerm, flags, superseded);
+  const head = numbers(from, to, incarnation, leader, leaderTerm, commit, lastIndex, lastTerm, flags, superseded);
   head.ascii(envelope.place);
   section(SECTION.head, head.done());
   if (envelope.seen.length > 0) section(SECTION.seen, numbers(...envelope.seen.flat()).done());
@@ -119,12 +121,13 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
 
 function readHead(reader: Reader): Envelope {
   const next = () => reader.varint();
-  const [from, to, incarnation, leader, leaderTerm, lastIndex, lastTerm] = [next(), next(), next(), next(), next(), next(), next()];
+  const [from, to, incarnation, leader] = [next(), next(), next(), next()];
+  const [leaderTerm, commit, lastIndex, lastTerm] = [next(), next(), next(), next()];
   const flags = next();
   const superseded = next();
   const place = asciiOf(readBlock(reader));
   return {
-    ...{ from, to, incarnation, leader, leaderTerm, lastIndex, lastTerm, superseded, place },
+    ...{ from, to, incarnation, leader, leaderTerm, commit, lastIndex, lastTerm, superseded, place },
     watching: (flags & WATCHING) !== 0,
     fence: (flags & FENCE) !== 0,
     seen: [],

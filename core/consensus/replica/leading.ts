@@ -3,6 +3,7 @@ import type { Operation } from "../kv/types.ts";
 import { message } from "../raft/messages.ts";
 import type { RaftNode } from "../raft/node.ts";
 import type { ConfState, NodeId } from "../raft/types.ts";
+import { earliest } from "./link.ts";
 import type { Machine } from "./machine.ts";
 import type { ReplicaLimits, ReplicaTiming } from "./options.ts";
 import type { Peers } from "./peers.ts";
@@ -33,6 +34,7 @@ export class Leading {
   /** It resumed, and has put nothing of its own into the log since. */
   #quiet: boolean;
   #compacting = false;
+  #knockedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     node: RaftNode,
@@ -66,10 +68,11 @@ export class Leading {
   }
 
   /**
-   * Begins what is due. `clock` is Unix milliseconds, `now` the replica's own time. `again`: the node has something to do;
+   * Begins what is due. `clock` is Unix milliseconds, `now` the replica's own time; `lively`: asked for something lately. `again`: the node has something to do;
    * `fence`: a row has to be written.
    */
-  pump(conf: ConfState, commit: number, now: number, clock: number): { again: boolean; fence: boolean } {
+  pump(conf: ConfState, commit: number, now: number, clock: number, lively: boolean): { again: boolean; fence: boolean } {
+    if (lively) this.#knock(conf, now);
     this.#expire(clock);
     this.#compact(clock);
     if (this.#flush(conf, commit, now, clock)) return { again: true, fence: false };
@@ -78,9 +81,13 @@ export class Leading {
     return { again: this.#node.hasReady(), fence };
   }
 
-  deadline(commit: number, now: number): number | null {
-    const [reads, writes] = [this.reads.deadline(this.#patience(now)), this.#writes.deadline(commit, this.#timing.pipeline)];
-    return reads === null || (writes !== null && writes < reads) ? writes : reads;
+  deadline(conf: ConfState, commit: number, now: number, lively: boolean): number | null {
+    const down = lively && [...this.#peers.all()].some((link) => link.unreachable && isMember(conf, link.id));
+    return earliest([
+      this.reads.deadline(this.#patience(now)),
+      this.#writes.deadline(commit, this.#timing.pipeline),
+      down ? this.#knockedAt + this.#timing.knock : null,
+    ]);
   }
 
   #flush(conf: ConfState, commit: number, now: number, clock: number): boolean {
@@ -94,14 +101,18 @@ export class Leading {
     this.#quiet = false;
     this.unsynced = single;
     this.reads.ride(index, now);
-    this.#knock(now);
     return true;
   }
 
-  /** Raft sends nothing to a follower that did not answer; a heartbeat that is answered makes it go on. */
-  #knock(now: number): void {
-    for (const peer of this.#node.status().peers) {
-      if (peer.unreachable) this.#peers.link(peer.id).push(message("heartbeat", this.#id, peer.id, this.term), now);
+  /**
+   * Raft sends nothing to a follower that did not answer; a heartbeat that is answered makes it go on. Who was lately asked for
+   * something tries for a while, so that a follower that comes back is not left behind by a group that then goes quiet.
+   */
+  #knock(conf: ConfState, now: number): void {
+    if (now - this.#knockedAt < this.#timing.knock) return;
+    this.#knockedAt = now;
+    for (const link of this.#peers.all()) {
+      if (link.unreachable && isMember(conf, link.id)) link.push(message("heartbeat", this.#id, link.id, this.term), now);
     }
   }
 
@@ -135,4 +146,8 @@ export class Leading {
       (voters) => voters.length === 0 || voters.filter(up).length >= Math.floor(voters.length / 2) + 1,
     );
   }
+}
+
+function isMember(conf: ConfState, id: NodeId): boolean {
+  return [conf.voters, conf.votersOutgoing, conf.learners].some((ids) => ids.includes(id));
 }

@@ -3,9 +3,11 @@ import type { Barrier } from "./envelope.ts";
 import type { ReplicaTiming } from "./options.ts";
 import type { Outgoing } from "./transfer.ts";
 
-/** Calls that timed out and are still under way: beyond so many, a peer that hangs gets no more until some of them end. */
-const MAX_ABANDONED = 8;
-const ABANDONED_MS = 30_000;
+/** Calls that timed out: what they bring late still counts, of so many of them. */
+const MAX_ABANDONED = 64;
+/** After so many failures in a row a peer is called less and less often. */
+const PATIENT_FAILURES = 16;
+const MAX_PATIENT_BACKOFF = 10_000;
 
 /**
  * What one replica has to say to another, and when: messages travel in calls, a few at a time. A message that cannot be sent now
@@ -17,10 +19,13 @@ export class Link {
   readonly #maxCalls: number;
   /** Calls under way by number, and when they began; abandoned ones apart. */
   readonly #calls = new Map<number, number>();
-  readonly #abandoned = new Map<number, number>();
+  readonly #abandoned = new Set<number>();
   #queue: Message[] = [];
-  /** When what only tells of a commit has waited long enough. */
-  #lazyAt: number | null = null;
+  /** How far the peer knows the log to be committed, and how far it was told in calls that are under way. */
+  #committed = 0;
+  #told = 0;
+  /** When news of a commit has waited long enough for something to travel with; null: there is none. */
+  #newsAt: number | null = null;
   asks: number[] = [];
   answers: Barrier[] = [];
   transfer: Outgoing | null = null;
@@ -31,6 +36,8 @@ export class Link {
   /** The last entry it acknowledged to this leader, in this term. */
   acked = 0;
   failures = 0;
+  /** Raft sends it nothing until it answers a heartbeat. */
+  unreachable = false;
   /** How long calls take, smoothed. */
   roundTrip = 0;
   #retryAt = 0;
@@ -52,46 +59,45 @@ export class Link {
     return this.#calls.size > 0;
   }
 
-  /** Forgets what it knew of a leadership that is over. */
+  /** A leadership begins or is over: nothing of the one before counts. */
   reset(): void {
     this.acked = 0;
     this.transfer = null;
-    this.#queue = [];
-    this.#lazyAt = null;
+    this.#newsAt = null;
   }
 
   push(message: Message, now: number): void {
-    if (now < this.#retryAt) return;
-    if (this.#isNews(message)) {
-      this.#queue = this.#queue.filter((queued) => !this.#isNews(queued));
-      this.#lazyAt ??= now + this.#timing.linger;
-    } else if (message.type === "append") {
-      // It carries the commit index too.
-      this.#queue = this.#queue.filter((queued) => !this.#isNews(queued));
-      this.#lazyAt = null;
-    }
+    if (now < this.#retryAt || this.#isNews(message)) return;
     this.#queue.push(message);
+    if (message.type === "append" || message.type === "heartbeat") this.#told = Math.max(this.#told, message.commit);
   }
 
-  /** It tells a follower that has the whole log, and nobody who waits for events, how far it is committed. */
+  /** It tells a follower that has the whole log how far that is committed, and nothing else: {@link Link.news} sees to it. */
   #isNews(message: Message): boolean {
-    return !this.watching && message.type === "append" && message.entries.length === 0 && message.index <= this.acked;
+    return message.type === "append" && message.entries.length === 0 && message.index <= this.acked;
+  }
+
+  /** The leader's log is committed up to `commit`: whether the peer is to be told so, with nothing else to say, now. */
+  news(commit: number, now: number): number | null {
+    const index = Math.min(commit, this.acked);
+    if (index <= this.#committed || index <= this.#told || now < this.#retryAt) {
+      this.#newsAt = null;
+      return null;
+    }
+    this.#newsAt ??= this.watching ? now : now + this.#timing.linger;
+    return now >= this.#newsAt ? index : null;
   }
 
   /** Whether a call should be made now. */
   ready(now: number): boolean {
-    if (this.#calls.size >= this.#maxCalls || this.#abandoned.size >= MAX_ABANDONED || now < this.#retryAt) return false;
-    if (this.nudge || this.asks.length > 0 || this.answers.length > 0) return true;
-    if (this.transfer?.due === true) return true;
-    if (this.#queue.length === 0) return false;
-    return this.#lazyAt === null || now >= this.#lazyAt || this.#queue.some((message) => !this.#isNews(message));
+    if (this.#calls.size >= this.#maxCalls || now < this.#retryAt) return false;
+    return this.#queue.length > 0 || this.nudge || this.asks.length > 0 || this.answers.length > 0 || this.transfer?.due === true;
   }
 
   /** Takes the messages out, for a call or for the answer to one. */
   take(): Message[] {
     const messages = this.#queue;
     this.#queue = [];
-    this.#lazyAt = null;
     this.nudge = false;
     return messages;
   }
@@ -108,8 +114,10 @@ export class Link {
     return this.#calls.delete(call);
   }
 
-  /** It answered. */
-  heard(now: number): void {
+  /** It answered, and knows the log to be committed so far. */
+  heard(now: number, committed: number): void {
+    this.#committed = committed;
+    if (this.#calls.size === 0) this.#told = committed;
     this.heardAt = now;
     this.failures = 0;
     this.#retryAt = 0;
@@ -119,9 +127,11 @@ export class Link {
   failed(now: number): void {
     this.failures++;
     const { backoff, maxBackoff } = this.#timing;
-    this.#retryAt = now + Math.min(maxBackoff, backoff * 2 ** Math.min(this.failures - 1, 16));
+    const most = Math.min(MAX_PATIENT_BACKOFF, maxBackoff * Math.max(1, this.failures - PATIENT_FAILURES));
+    this.#retryAt = now + Math.min(most, backoff * 2 ** Math.min(this.failures - 1, 16));
     this.#queue = [];
-    this.#lazyAt = null;
+    this.#told = this.#committed;
+    this.#newsAt = null;
     this.asks = [];
     this.answers = [];
     this.transfer = null;
@@ -134,18 +144,23 @@ export class Link {
     for (const [call, at] of this.#calls) {
       if (now - at < this.#timing.call) break;
       this.#calls.delete(call);
-      this.#abandoned.set(call, now);
+      this.#abandoned.add(call);
+      if (this.#abandoned.size > MAX_ABANDONED) this.#abandoned.delete(this.#abandoned.values().next().value!);
       any = true;
     }
-    for (const [call, at] of this.#abandoned) if (now - at >= ABANDONED_MS) this.#abandoned.delete(call);
     return any;
   }
 
   /** When {@link ready} or {@link expire} may next have something; null: not by time alone. */
   deadline(): number | null {
     const oldest = this.#calls.values().next().value;
-    const expiry = oldest === undefined ? null : oldest + this.#timing.call;
-    if (this.#lazyAt === null || this.#queue.length === 0) return expiry;
-    return expiry === null ? this.#lazyAt : Math.min(expiry, this.#lazyAt);
+    return earliest([oldest === undefined ? null : oldest + this.#timing.call, this.#newsAt]);
   }
+}
+
+/** The first of some times; null for one that never comes. */
+export function earliest(times: Iterable<number | null>): number | null {
+  let first: number | null = null;
+  for (const at of times) if (at !== null && (first === null || at < first)) first = at;
+  return first;
 }

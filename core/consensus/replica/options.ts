@@ -24,6 +24,9 @@ export type ReplicaTiming = {
   fence: number;
   /** A round of writes that takes longer than this is joined by the next one. */
   pipeline: number;
+  /** For `recover` after the last request a leader tries to reach followers that do not answer, every `knock`. */
+  knock: number;
+  recover: number;
   /** A leader that hears from no quorum for so long goes to sleep until it is asked again. */
   dormant: number;
 };
@@ -40,6 +43,8 @@ export const TIMING: ReplicaTiming = {
   linger: 100,
   fence: 60,
   pipeline: 10,
+  knock: 200,
+  recover: 5_000,
   dormant: 30_000,
 };
 

@@ -1,13 +1,13 @@
 import type { Message, NodeId } from "../raft/types.ts";
 import { decodeEnvelope, type Envelope, encodeEnvelope } from "./envelope.ts";
-import { Link } from "./link.ts";
+import { earliest, Link } from "./link.ts";
 import type { ReplicaLimits, ReplicaTiming } from "./options.ts";
 import type { ReplicaStorage } from "./storage.ts";
 
 /** A call to a peer's `step`. Tell the replica what came back, by its number. */
 export type Call = { call: number; to: NodeId; bytes: Uint8Array };
 /** What the head of an envelope says of its sender, beside what the storage knows. */
-export type Head = { leader: NodeId; term: number; watching: boolean; fence: boolean };
+export type Head = { leader: NodeId; term: number; commit: number; watching: boolean; fence: boolean };
 
 /** The other replicas: what is said to them, what they said of themselves, and whether they may be believed (SPEC, incarnations). */
 export class Peers {
@@ -78,7 +78,7 @@ export class Peers {
       const record = this.#storage.state.peers.get(id);
       if (id !== this.#id && seen > (record?.incarnation ?? 0)) this.#remember(id, seen, record?.place ?? "");
     }
-    link.heard(now);
+    link.heard(now, envelope.commit);
     link.watching = envelope.watching;
     return envelope;
   }
@@ -138,12 +138,7 @@ export class Peers {
   }
 
   deadline(): number | null {
-    let first: number | null = null;
-    for (const link of this.#links.values()) {
-      const at = link.deadline();
-      if (at !== null && (first === null || at < first)) first = at;
-    }
-    return first;
+    return earliest([...this.#links.values()].map((link) => link.deadline()));
   }
 
   #remember(id: NodeId, incarnation: number, place: string): void {
@@ -160,6 +155,7 @@ export class Peers {
       incarnation,
       leader: head.leader,
       leaderTerm: head.term,
+      commit: head.commit,
       lastIndex: this.#woke.index,
       lastTerm: this.#woke.term,
       watching: head.watching,

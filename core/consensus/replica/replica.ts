@@ -6,6 +6,7 @@ import { Asks } from "./asks.ts";
 import { Core } from "./core.ts";
 import { Desk, NO_QUORUM } from "./desk.ts";
 import type { Envelope } from "./envelope.ts";
+import { earliest } from "./link.ts";
 import type { Change } from "./machine.ts";
 import type { ReplicaOptions } from "./options.ts";
 import type { Call } from "./peers.ts";
@@ -56,7 +57,8 @@ export class Replica {
   #clock: number | null = null;
   #lastTick = 0;
   #ticking = false;
-  /** Somebody wanted something, or a majority was heard: a leader without either goes to sleep. */
+  #askedAt = Number.NEGATIVE_INFINITY;
+  /** Somebody waits for something, or a majority was heard: a leader without either goes to sleep. */
   #livelyAt = 0;
 
   private constructor(storage: ReplicaStorage, options: ReplicaOptions) {
@@ -105,6 +107,7 @@ export class Replica {
   /** A request, under a number of the caller's; it gets one reply, here or later. */
   ask(id: number, ask: Ask, hint: Hint, now: number): Effects {
     return this.#turn(now, () => {
+      this.#askedAt = this.#core.now;
       this.#livelyAt = this.#core.now;
       this.#desk.open({ id, ask, hint, deadline: this.#core.now + this.#core.timing.ask });
     });
@@ -291,10 +294,11 @@ export class Replica {
       this.#desk.pump();
       again = core.node.hasReady();
       if (core.leading === null) continue;
-      const pumped = core.leading.pump(core.conf, core.commit, core.now, core.clock);
+      const pumped = core.leading.pump(core.conf, core.commit, core.now, core.clock, this.#lively);
       if (pumped.fence) core.storage.touchState();
       again ||= pumped.again;
     }
+    core.tellCommits();
     core.checkpointIfDue();
     core.storage.flush();
   }
@@ -317,6 +321,10 @@ export class Replica {
     };
   }
 
+  get #lively(): boolean {
+    return this.#core.now - this.#askedAt < this.#core.timing.recover;
+  }
+
   /** Ticks are for whoever has something to finish: a leader with followers that lack something, a candidate somebody waits for. */
   #needsTicks(): boolean {
     const core = this.#core;
@@ -333,11 +341,10 @@ export class Replica {
       this.#asks.deadline(),
       this.#ticking ? this.#lastTick + this.#tick() : null,
       core.engaged ? core.peers.deadline() : null,
-      core.leading?.deadline(core.commit, core.now) ?? null,
+      core.leading?.deadline(core.conf, core.commit, core.now, this.#lively) ?? null,
       this.#desk.fresh.deadline(),
     ];
-    let first: number | null = null;
-    for (const at of deadlines) if (at !== null && (first === null || at < first)) first = at;
+    const first = earliest(deadlines);
     return first === null ? null : Math.max(1, Math.ceil(first - core.now));
   }
 
