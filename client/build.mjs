@@ -28,6 +28,8 @@ const CONSUMERS = {
   "streams, rooms by REST, models": 'import { createClient } from "./index.js"; globalThis.c = createClient({ url: "http://x" });',
   "rooms, live":
     'import { createClient } from "./index.js"; import { connectRoom } from "./rooms.js"; globalThis.c = connectRoom(createClient({ url: "http://x" }), "r");',
+  certificates:
+    'import { decodeCertificate, MemberSet, verifyCertificate, verifySignature } from "./certificate.js"; globalThis.c = [decodeCertificate, MemberSet, verifyCertificate, verifySignature];',
   hooks: 'import { createClient } from "./index.js"; import * as hooks from "./react.js"; globalThis.c = [createClient, hooks];',
 };
 

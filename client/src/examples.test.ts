@@ -12,8 +12,11 @@ const PRELUDE = `
 import { useEffect } from "react";
 import { createClient, type Client } from "../index.ts";
 import { connectRoom, type Room } from "../rooms/index.ts";
+import { decodeCertificate, encodeVote, MemberSet, signVote, verifyCertificate, verifySignature } from "../groups/certificate.ts";
 import { useAwareness, useRoom, useShared, useTable } from "../react/index.ts";
 declare const client: Client, admin: Client, room: Room, token: string, orders: { shop: string }[];
+declare const agents: { id: string; publicKey: Uint8Array }[], bytes: Uint8Array, digest: Uint8Array, privateKey: CryptoKey;
+export { agents, bytes, digest, privateKey, decodeCertificate, encodeVote, MemberSet, signVote, verifyCertificate, verifySignature };
 export { client, admin, room, token, orders, createClient, connectRoom, useAwareness, useEffect, useRoom, useShared, useTable };
 `;
 
