@@ -63,7 +63,7 @@ describe("signing in", () => {
     expect(await page.getByTestId("empty").isVisible()).toBe(true);
 
     await world.call("DELETE", `/v1/tokens/${id}`);
-    await page.getByLabel("Admin key or token").waitFor({ timeout: 15_000 });
+    await page.getByLabel("Admin key or token").waitFor({ timeout: 60_000 });
     expect(await page.getByRole("alert").textContent()).toMatch(/revoked/);
     await close();
   });
@@ -90,11 +90,11 @@ describe("the flight desk", () => {
     await sending;
 
     await soon("every record applied", async () => (await figure(page, "applied")) === MORNING);
-    expect(await figure(page, "appended")).toBe(MORNING);
+    await soon("every record appended", async () => (await figure(page, "appended")) === MORNING);
     await soon("no lag", async () => (await figure(page, "lag")) === 0);
     const { rows, partitions } = await world.api.rows("delays", { limit: 1000 });
     await soon("all windows", async () => (await figure(page, "windows")) === rows.length);
-    expect(await figure(page, "late")).toBe(partitions.reduce((sum, { late }) => sum + late, 0));
+    await soon("the late records", async () => (await figure(page, "late")) === partitions.reduce((sum, { late }) => sum + late, 0));
 
     // The chart is read by ear: the last hour, then an hour back.
     const chart = page.getByTestId("delay-chart");
@@ -118,20 +118,22 @@ describe("the flight desk", () => {
     expect(await coloursIn(page, ".heat canvas")).toBeGreaterThan(8);
     expect(await page.locator(".tile", { hasText: "Windows" }).textContent()).toMatch(/[1-9]\d* final, [1-9]\d* open/);
 
-    const { records: unusual } = await world.api.read("unusual", 0);
-    expect(unusual.length).toBeGreaterThan(0);
-    await soon("the unusual flights", async () => (await figure(page, "unusual")) === unusual.length);
-    const newest = unusual.at(-1)!;
-    const first = await page.getByTestId("unusual-list").locator("tbody tr").first().textContent();
-    expect(first).toContain(newest.origin);
-    expect(first).toContain(newest.destination);
-    expect(first).toMatch(/0\.\d\d/);
+    // Outputs may still be on their way to the topic and to the room: page and interface agree in the end.
+    const list = page.getByTestId("unusual-list").locator("tbody tr");
+    await soon("the unusual flights, the newest first", async () => {
+      const { records } = await world.api.read("unusual", 0).catch(() => ({ records: [] }));
+      const newest = records.at(-1);
+      if (newest === undefined || (await figure(page, "unusual")) !== records.length) return false;
+      const first = (await list.first().textContent()) ?? "";
+      return first.includes(newest.origin) && first.includes(newest.destination) && /0\.\d\d/.test(first);
+    });
 
     const board = page.getByTestId("board").locator("tbody tr");
-    await soon("a board", async () => (await board.count()) > 0);
-    const doc = await world.room();
-    await soon("the board of the room", async () => (await board.count()) === Object.keys(doc.board).length);
-    expect(await board.first().textContent()).toContain(doc.board["01"]!.airport);
+    await soon("the board of the room", async () => {
+      const doc = await world.room();
+      const lines = await board.allTextContents();
+      return lines.length > 0 && lines.length === Object.keys(doc.board).length && lines[0]!.includes(doc.board["01"]!.airport);
+    });
     expect(await page.getByTestId("tasks").locator("tbody tr").count()).toBe(FLIGHTS.partitions);
 
     expect(await page.getByRole("button", { name: "Connections: Live" }).isVisible()).toBe(true);
@@ -200,17 +202,17 @@ describe("the flight desk", () => {
     await page.getByText("Saved", { exact: true }).waitFor();
 
     await world.server.kill();
-    await page.getByRole("button", { name: "Connections: Reconnecting" }).waitFor({ timeout: 15_000 });
+    await page.getByRole("button", { name: "Connections: Reconnecting" }).waitFor({ timeout: 60_000 });
     await page.keyboard.type(" Written without a server.");
     await page.getByText("Not connected: your changes are kept in this tab and not saved yet.").waitFor();
 
     world.server = await world.server.restart();
-    await page.getByRole("button", { name: "Connections: Live" }).waitFor({ timeout: 30_000 });
-    await page.getByText("Saved", { exact: true }).waitFor({ timeout: 15_000 });
+    await page.getByRole("button", { name: "Connections: Live" }).waitFor({ timeout: 60_000 });
+    await page.getByText("Saved", { exact: true }).waitFor({ timeout: 60_000 });
     await world.send();
-    await soon("what was sent after the restart", async () => (await figure(page, "applied")) === FLIGHT_SAMPLE.length, 30_000);
+    await soon("what was sent after the restart", async () => (await figure(page, "applied")) === FLIGHT_SAMPLE.length);
     const { rows } = await world.api.rows("delays", { limit: 1000 });
-    await soon("all windows", async () => (await figure(page, "windows")) === rows.length, 30_000);
+    await soon("all windows", async () => (await figure(page, "windows")) === rows.length);
     const doc = await world.room();
     expect(doc.notes).toContain("ORD is iced in. MIA too. Kept. Written without a server.");
     await close();
