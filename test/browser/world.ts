@@ -68,6 +68,6 @@ export class World {
 }
 
 /** Waits for what will be so soon. Throws with `what` if it is not. */
-export async function soon(what: string, test: () => Promise<boolean>, within = 15_000): Promise<void> {
+export async function soon(what: string, test: () => Promise<boolean>, within = 60_000): Promise<void> {
   if (!(await until(test, within, 50))) throw new Error(`Not within ${within} ms: ${what}.`);
 }
