@@ -7,14 +7,16 @@ const key = fc.constantFrom(...KEYS);
 const anyKey = fc.oneof({ arbitrary: key, weight: 30 }, { arbitrary: fc.constant(""), weight: 1 });
 const rangeEnd = fc.oneof(
   { arbitrary: fc.constant(""), weight: 4 },
-  { arbitrary: fc.constantFrom("\0", "b", "c", "b0", "\xff"), weight: 3 },
+  { arbitrary: fc.constantFrom("\0", "\0", "b", "c", "b0", "\xff"), weight: 4 },
 );
 const value = fc.constantFrom("", "x", "y", "z\xfe\x00");
 const lease = fc.constantFrom(0n, 0n, 0n, 1n, 2n, -3n);
 const revision = fc.oneof({ arbitrary: fc.constant(0), weight: 3 }, { arbitrary: fc.integer({ min: -2, max: 25 }), weight: 1 });
 const seldom = fc.nat(9).map((n) => n === 0);
 
-export const rangeRequest: fc.Arbitrary<RangeRequest> = fc.record({
+const bounds = fc.record({ minModRevision: revision, maxModRevision: revision, minCreateRevision: revision, maxCreateRevision: revision });
+const unbounded = fc.constant({ minModRevision: 0, maxModRevision: 0, minCreateRevision: 0, maxCreateRevision: 0 });
+const selection = fc.record({
   key: anyKey,
   rangeEnd,
   limit: fc.constantFrom(0, 0, 1, 2, 3, -1),
@@ -24,11 +26,10 @@ export const rangeRequest: fc.Arbitrary<RangeRequest> = fc.record({
   serializable: fc.boolean(),
   keysOnly: seldom,
   countOnly: seldom,
-  minModRevision: revision,
-  maxModRevision: revision,
-  minCreateRevision: revision,
-  maxCreateRevision: revision,
 });
+export const rangeRequest: fc.Arbitrary<RangeRequest> = fc
+  .tuple(selection, fc.oneof({ arbitrary: unbounded, weight: 3 }, { arbitrary: bounds, weight: 1 }))
+  .map(([request, filters]) => ({ ...request, ...filters }));
 
 const put = fc
   .record({

@@ -32,11 +32,11 @@ export class BinaryWriter {
     bytes[this.#at++] = rest;
   }
 
-  /** A safe integer of either sign: the first byte has the sign and six bits. */
+  /** An integer of either sign: the first byte has the sign and six bits. Beyond 2^53 it is written as the last safe one: no revision is near either. */
   integer(value: number): void {
-    if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no integer`);
+    if (!Number.isInteger(value)) throw new RangeError(`${value} is no integer`);
     const sign = value < 0 ? 64 : 0;
-    const size = Math.abs(value);
+    const size = Math.min(Math.abs(value), Number.MAX_SAFE_INTEGER);
     this.u8((size < 64 ? 0 : 128) | sign | (size % 64));
     if (size >= 64) this.varint(Math.floor(size / 64));
   }

@@ -112,6 +112,7 @@ describe("[KV4] a key is written once in a transaction", () => {
       [txn([put("a")]), txn([del("a")])],
       [txn([del("a")]), txn([put("a")])],
       [txn([put("a")]), txn([], [put("a")])],
+      [txn([put("a")], [del("a")]), txn([del("a")])],
       [put("a"), txn([txn([], [del("\0", "b")])])],
       [txn([put("a"), put("a")])],
     ];

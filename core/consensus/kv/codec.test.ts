@@ -114,6 +114,13 @@ it("[KC1] a character that is no byte and a number that is no integer are refuse
   expect(() => encodeCommand(put(`${"a".repeat(100)}\u20ac`))).toThrow(RangeError);
   expect(() => encodeCommand(put("v", 0.5))).toThrow(RangeError);
   expect(encodeCommand(put("v"))).toEqual(fine);
+  for (const [given, kept] of [
+    [2 ** 63, Number.MAX_SAFE_INTEGER],
+    [-(2 ** 63), Number.MIN_SAFE_INTEGER],
+  ] as const) {
+    const compact = (revision: number): Command => ({ operation: { op: "compact", request: { revision } }, at: 0, session: null });
+    expect(decodeCommand(encodeCommand(compact(given)))).toEqual(compact(kept));
+  }
   // Version, operation, time, flags, key, value.
   expect([...fine]).toEqual([1, 0, 0, 0, 1, 107, 1, 118]);
 });

@@ -5,7 +5,7 @@ import type { ByteString } from "./types.ts";
 export const MIN_LEASE_TTL = 2;
 export const MAX_LEASE_TTL = 9_000_000_000;
 /** What a lease and a key attached to it take in memory: estimates, part of the quota's definition. */
-export const LEASE_BYTES = 192;
+export const LEASE_BYTES = 288;
 const ATTACHMENT_BYTES = 48;
 
 /** A lease as the log knows it: `renewedAt` is the `at` of its grant or of the last logged renewal, Unix milliseconds; `ttl` in seconds. */

@@ -6,7 +6,7 @@ export const MAX_ANSWER_BYTES = 64 * 1024;
 /** All sessions together. Part of the replicated state's definition. */
 export const MAX_SESSIONS_BYTES = 4 * 2 ** 20;
 const SESSION_BYTES = 160;
-const RESPONSE_BYTES = 64;
+const RESPONSE_BYTES = 192;
 const KV_BYTES = 96;
 
 export type Outcome = { result: OperationResult; error?: never } | { error: KvError; result?: never };
