@@ -1,11 +1,9 @@
 // `npm run bench -- rooms`: what it costs a room to relay, merge, store and reopen a long editing session (--edits 60000).
 // Peers in the same run: a relay that keeps a Y.Doc, as the server of y-websocket does, and Yjs' own flat merge.
-// The session is a real one, ../shared/data/editing-traces, typed character by character; without it there is nothing to measure.
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+// The session is typed character by character, and generated; --trace FILE replays a recorded one in its place, in the
+// format of josephg/editing-traces.
+import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { gunzipSync } from "node:zlib";
 import * as decoding from "lib0/decoding";
 import * as encoding from "lib0/encoding";
 import * as syncProtocol from "y-protocols/sync";
@@ -13,22 +11,22 @@ import * as Y from "yjs";
 import { updateFrame } from "../core/crdt/protocol.ts";
 import { MemoryRoom } from "../core/crdt/room.fixture.ts";
 import { mergeTree } from "../core/crdt/update.ts";
+import { generated, recorded } from "./rooms/session.mjs";
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
-const TRACE = join(ROOT, "../shared/data/editing-traces/automerge-paper.json.gz");
-const { values: options } = parseArgs({ options: { edits: { type: "string", default: "60000" } } });
+const { values: options } = parseArgs({ options: { edits: { type: "string", default: "60000" }, trace: { type: "string" } } });
 const edits = Number(options.edits);
 if (!Number.isInteger(edits) || edits < 1_000) throw new Error("--edits is a whole number from 1000.");
-if (!existsSync(TRACE)) {
-  console.log(`skipped: the editing trace is not at ${TRACE}.`);
-  process.exit(0);
+if (options.trace !== undefined && !existsSync(options.trace)) {
+  console.error(`There is no trace at ${options.trace}. Without --trace the session is generated.`);
+  process.exit(1);
 }
+const session = (options.trace === undefined ? generated(edits) : recorded(options.trace)).slice(0, edits);
 
 const updates = [];
 const author = new Y.Doc();
 author.on("update", (update) => updates.push(update));
 const text = author.getText("note");
-for (const { patches } of JSON.parse(gunzipSync(readFileSync(TRACE))).txns.slice(0, edits)) {
+for (const patches of session) {
   author.transact(() => {
     for (const [at, deleted, inserted] of patches) {
       if (deleted > 0) text.delete(at, deleted);
@@ -37,7 +35,8 @@ for (const { patches } of JSON.parse(gunzipSync(readFileSync(TRACE))).txns.slice
   });
 }
 const bytes = updates.reduce((sum, update) => sum + update.length, 0);
-console.log(`${updates.length} edits of a real session, ${kilo(bytes)} as they were sent\n`);
+const origin = options.trace === undefined ? "a generated session (seed 1)" : `the session recorded in ${options.trace}`;
+console.log(`${updates.length} edits of ${origin}, ${kilo(bytes)} as they were sent\n`);
 
 const merged = timed(() => mergeTree(updates));
 const few = updates.slice(0, 8_000);
@@ -96,6 +95,8 @@ function relay(frames, connections) {
       }
     }
   });
+  // What waits for a third edit is committed too.
+  room.advance(50);
   if (room.closed.length > 0) throw new Error(`The room closed ${JSON.stringify(room.closed[0])}.`);
   return room;
 }
