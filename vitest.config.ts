@@ -52,7 +52,10 @@ export default defineConfig({
           cloudflareTest(async () => {
             // wrangler looks for the secrets that wrangler.toml requires in the environment.
             process.env.SKERRY_ADMIN_KEY = TEST_ADMIN_KEY;
-            return { wrangler: { configPath: "./wrangler.toml" }, miniflare: { workers: [await modelsWorker()] } };
+            return {
+              wrangler: { configPath: "./wrangler.toml" },
+              miniflare: { bindings: { SKERRY_PLACEMENT: "simulated", SKERRY_FAULTS: "1" }, workers: [await modelsWorker()] },
+            };
           }),
         ],
         test: { name: "runtime", include: FILES.runtime, ...patient, ...seeded },

@@ -20,6 +20,9 @@ await command(async () => {
   const unsaid = Object.entries(defaults).filter(
     ([name]) => !given.some((argument) => argument === name || argument.startsWith(`${name}=`)),
   );
-  const { status } = await runTool("wrangler", ["dev", ...configs, ...unsaid.flat(), ...given], { env: { SKERRY_ADMIN_KEY: key } });
+  const local = ["--var", "SKERRY_PLACEMENT:simulated"];
+  const { status } = await runTool("wrangler", ["dev", ...configs, ...local, ...unsaid.flat(), ...given], {
+    env: { SKERRY_ADMIN_KEY: key },
+  });
   process.exitCode = status;
 });

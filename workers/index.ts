@@ -10,6 +10,7 @@ export default {
 } satisfies ExportedHandler<Env>;
 
 export { Directory } from "../durable-objects/directory/directory.ts";
+export { Group } from "../durable-objects/group/group.ts";
 export { Project } from "../durable-objects/project/project.ts";
 export { Room } from "../durable-objects/room/room.ts";
 export { Task } from "../durable-objects/task/task.ts";

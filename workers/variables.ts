@@ -16,12 +16,18 @@ const LEVELS: LogLevel[] = ["info", "warn", "off"];
 export function readVariables(vars: Record<string, unknown>): Variables {
   const text = (name: string) => (vars[name] === undefined ? undefined : String(vars[name]));
   const log = (text("SKERRY_LOG") ?? "info") as LogLevel;
+  choice("SKERRY_PLACEMENT", text("SKERRY_PLACEMENT") ?? "measured", ["measured", "simulated"]);
+  choice("SKERRY_FAULTS", text("SKERRY_FAULTS") ?? "0", ["0", "1"]);
   if (!LEVELS.includes(log)) throw new SkerryError("misconfigured", `SKERRY_LOG is one of ${LEVELS.join(", ")}, not "${log}".`);
   return {
     anonymousGrants: parseAnonymousGrants(text("SKERRY_ANONYMOUS_GRANTS")),
     corsOrigins: parseOrigins(text("SKERRY_CORS_ORIGINS") ?? "*"),
     log,
   };
+}
+
+function choice(name: string, value: string, choices: string[]): void {
+  if (!choices.includes(value)) throw new SkerryError("misconfigured", `${name} is one of ${choices.join(", ")}, not "${value}".`);
 }
 
 /** Why a deployment must not run with these variables, as a sentence; null if they are fit. */

@@ -1,8 +1,9 @@
 /**
  * The level a response achieved, named in `Skerry-Level`. `durable`: one object has committed it; `session`: at least
- * what the caller's context names; `eventual`: a cache or a table that trails its source.
+ * what the caller's context names; `eventual`: a cache or a table that trails its source. Of groups: `single`, `quorum`: so many
+ * replicas have committed it; `linearizable`, `bounded`, `stale`: what a read may trail.
  */
-export type Level = "durable" | "session" | "eventual" | "quorum" | "linearizable" | "single";
+export type Level = "durable" | "session" | "eventual" | "quorum" | "linearizable" | "single" | "bounded" | "stale";
 
 /**
  * What an object had applied when it answered: `object` is its name, `at` a number that only grows (an offset, a

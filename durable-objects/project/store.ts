@@ -16,7 +16,7 @@ export type TokenRecord = {
   revokedAt: number | null;
 };
 /** The Durable Object classes that hold sockets of tokens. */
-export type SocketClass = "ROOM" | "TASK" | "TOPIC";
+export type SocketClass = "ROOM" | "TASK" | "TOPIC" | "GROUP";
 /** An object that must hear of a revocation; `round` counts how often it has. */
 export type Notice = { tokenId: string; class: SocketClass; object: string; round: number; tries: number };
 

@@ -1,5 +1,5 @@
 import type { Message, NodeId } from "../raft/types.ts";
-import { decodeEnvelope, type Envelope, encodeEnvelope } from "./envelope.ts";
+import { type Envelope, encodeEnvelope } from "./envelope.ts";
 import { earliest, Link } from "./link.ts";
 import type { ReplicaLimits, ReplicaTiming } from "./options.ts";
 import type { ReplicaStorage } from "./storage.ts";
@@ -50,17 +50,16 @@ export class Peers {
   }
 
   /**
-   * Reads what a peer sent and takes down what it says of itself. Null: it is an older incarnation than one known, or lost what
-   * it had acknowledged. Nothing it says counts, and it is told so. Throws `newer_format`, `corrupt`.
+   * Takes down what a peer says of itself. False: it is an older incarnation than one known, or lost what it had acknowledged.
+   * Nothing it says counts, and it is told so. `leading`: the term that this replica leads, -1 for none.
    */
-  receive(bytes: Uint8Array, now: number, leading: number): Envelope | null {
-    const envelope = decodeEnvelope(bytes);
+  receive(envelope: Envelope, now: number, leading: number): boolean {
     const { from, incarnation } = envelope;
-    if (envelope.to !== this.#id) return null;
+    if (envelope.to !== this.#id) return false;
     const known = this.#storage.state.peers.get(from) ?? { incarnation: 0, place: "" };
     if (incarnation < known.incarnation) {
       this.#superseded.set(from, known.incarnation);
-      return null;
+      return false;
     }
     const link = this.link(from);
     const isNew = incarnation > known.incarnation;
@@ -68,7 +67,7 @@ export class Peers {
       // It acknowledged more in this very term: its storage was rolled back within one incarnation.
       this.#remember(from, incarnation + 1, known.place);
       this.#superseded.set(from, incarnation + 1);
-      return null;
+      return false;
     }
     if (isNew || (envelope.place !== "" && envelope.place !== known.place)) {
       this.#remember(from, incarnation, envelope.place === "" ? known.place : envelope.place);
@@ -80,7 +79,7 @@ export class Peers {
     }
     link.heard(now, envelope.commit);
     link.watching = envelope.watching;
-    return envelope;
+    return true;
   }
 
   /** Whether the sender knows a higher incarnation of this replica than this one is. */
@@ -90,9 +89,8 @@ export class Peers {
   }
 
   /** What a replica that was refused is told, whatever it asked. */
-  refusal(bytes: Uint8Array, head: Head): Uint8Array {
-    const { from } = decodeEnvelope(bytes);
-    return this.#encode(from, head, []);
+  refusal(to: NodeId, head: Head): Uint8Array {
+    return this.#encode(to, head, []);
   }
 
   /** The answer to a call of `to`: all that there is to say to it. */

@@ -5,7 +5,7 @@ import { NO_NODE, type NodeId } from "../raft/types.ts";
 import { Asks } from "./asks.ts";
 import { Core } from "./core.ts";
 import { Desk, NO_QUORUM } from "./desk.ts";
-import type { Envelope } from "./envelope.ts";
+import { decodeEnvelope, type Envelope } from "./envelope.ts";
 import { earliest } from "./link.ts";
 import type { Change } from "./machine.ts";
 import type { ReplicaOptions } from "./options.ts";
@@ -57,6 +57,7 @@ export class Replica {
   #clock: number | null = null;
   #lastTick = 0;
   #ticking = false;
+  #broken = false;
   #askedAt = Number.NEGATIVE_INFINITY;
   /** Somebody waits for something, or a majority was heard: a leader without either goes to sleep. */
   #livelyAt = 0;
@@ -100,6 +101,17 @@ export class Replica {
     return this.#core.machine.store;
   }
 
+  /** It threw in mid-event: what it has in memory and what is stored may differ. Open it anew. */
+  get broken(): boolean {
+    return this.#broken;
+  }
+
+  /** How many replicas write what this one writes. */
+  get members(): number {
+    const { voters, learners, votersOutgoing } = this.#core.conf;
+    return new Set([...voters, ...learners, ...votersOutgoing]).size;
+  }
+
   get rowsWritten(): number {
     return this.#core.storage.rowsWritten;
   }
@@ -113,28 +125,30 @@ export class Replica {
     });
   }
 
-  /** A peer's call. Throws `newer_format` or `corrupt` for what cannot be read. */
+  /** A peer's call. Throws `newer_format` or `corrupt` for what cannot be read, before anything is done. */
   step(bytes: Uint8Array, now: number): Effects {
+    const received = decodeEnvelope(bytes);
     let answer: Uint8Array | null = null;
     const effects = this.#turn(now, () => {
       this.#core.engage();
-      const envelope = this.#receive(bytes);
+      const envelope = this.#receive(received);
       const receipt = envelope === null ? null : this.#core.accept(envelope);
       if (envelope !== null) this.#extras(envelope);
       this.#settle();
       const { peers, head, regressed } = this.#core;
       if (regressed) return;
       // What was refused may not even learn what there would be to say to it.
-      answer = envelope === null ? peers.refusal(bytes, head) : peers.answer(envelope.from, head, { receipt });
+      answer = envelope === null ? peers.refusal(received.from, head) : peers.answer(envelope.from, head, { receipt });
     });
     return { ...effects, answer };
   }
 
-  /** What a call returned. */
+  /** What a call returned. Throws as {@link Replica.step}; then the call has {@link Replica.failed}. */
   answered(call: number, bytes: Uint8Array, now: number): Effects {
+    const received = decodeEnvelope(bytes);
     return this.#turn(now, () => {
       const link = this.#core.peers.ended(call, this.#core.now);
-      const envelope = this.#receive(bytes);
+      const envelope = this.#receive(received);
       if (link === null) return;
       if (envelope === null) {
         this.#core.lost(link.id);
@@ -232,10 +246,9 @@ export class Replica {
     };
   }
 
-  #receive(bytes: Uint8Array): Envelope | null {
+  #receive(envelope: Envelope): Envelope | null {
     const { peers, leading, now, regressed } = this.#core;
-    const envelope = peers.receive(bytes, now, leading?.term ?? -1);
-    if (envelope === null) return null;
+    if (!peers.receive(envelope, now, leading?.term ?? -1)) return null;
     if (!regressed && peers.supersedes(envelope)) this.#core.regress();
     return this.#core.regressed ? null : envelope;
   }
@@ -261,10 +274,15 @@ export class Replica {
     core.now += Math.max(0, clock - (this.#clock ?? clock));
     this.#clock = clock;
     core.clock = clock;
-    this.#passTime();
-    body();
-    this.#settle();
-    return this.#effects();
+    try {
+      this.#passTime();
+      body();
+      this.#settle();
+      return this.#effects();
+    } catch (error) {
+      this.#broken = true;
+      throw error;
+    }
   }
 
   #passTime(): void {
