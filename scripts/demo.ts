@@ -1,6 +1,6 @@
 // `npm run demo`: sends three days of flights to a running Skerry, and prints what its table makes of them.
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { SingleBar } from "cli-progress";
 import { partitionOf } from "../core/streams/partition.ts";
@@ -20,6 +20,7 @@ import {
   writeRun,
 } from "./demo/progress.ts";
 import { LostProgress, send } from "./demo/sender.ts";
+import { waitForServer } from "./demo/server.ts";
 import { DEFAULT_STATE, ROOT } from "./lib/paths.ts";
 import { command, Refusal } from "./lib/refusal.ts";
 
@@ -44,16 +45,21 @@ class Stopped extends Error {}
 
 await command(async () => {
   const options = readArguments();
-  const server: Server = { url: options.url, key: adminKey(options.state) };
+  const stop = new AbortController();
+  process.on("SIGINT", () => stop.abort(new Stopped()));
+  process.on("SIGTERM", () => stop.abort(new Stopped()));
+  // The server first: on its first start it mints the key that is read here.
+  await waitForServer(options.url, { signal: stop.signal }).catch((error) => {
+    throw explain(error, 0, 0);
+  });
+  const key = adminKey(options.state);
+  const server: Server = { url: options.url, key: key.value };
   const { name, arrivals } = await loadFlights(options.data).catch((error) => {
     throw error instanceof RangeError ? new Refusal(error.message) : error;
   });
   const run = plan(options, name);
-  const stop = new AbortController();
   const bar = progressBar();
   const api = new Api(server, { signal: stop.signal, onRetry: (reason) => bar.update({ note: `waiting (${reason})` }) });
-  process.on("SIGINT", () => stop.abort(new Stopped()));
-  process.on("SIGTERM", () => stop.abort(new Stopped()));
 
   const lanes = lanesOf(arrivals, run.producers.length, (key) => partitionOf(key, FLIGHTS.partitions));
   const lengths = lanes.map((lane) => Math.min(lane.length, Math.ceil(options.limit / lanes.length / run.batch) * run.batch));
@@ -88,7 +94,7 @@ await command(async () => {
     bar.stop();
     const fresh = total - before;
     console.log(`${fresh} records acknowledged in ${seconds.toFixed(1)} s (${Math.round(fresh / seconds)} a second), ${before} before.`);
-    await summary(api);
+    await summary(api, key.shell);
   } catch (error) {
     bar.stop();
     throw explain(error, sent(), total);
@@ -115,7 +121,7 @@ function plan(options: Options, dataset: string): Run {
 }
 
 /** Waits until the table has everything and prints what it says. */
-async function summary(api: Api): Promise<void> {
+async function summary(api: Api, key: string): Promise<void> {
   const waited = performance.now();
   const { applied } = await api.untilApplied("flight-desk");
   const { rows, partitions } = await api.rows("delays", { limit: 1000 });
@@ -133,9 +139,8 @@ async function summary(api: Api): Promise<void> {
       `  ${key.padEnd(7)}  ${String(count).padStart(7)}  ${mean.toFixed(1).padStart(6)} min  ${String(max).padStart(4)}  ${(100 * delayed).toFixed(0).padStart(9)} %`,
     );
   }
-  console.log(
-    `\nSee it at ${api.server.url}/, or ask: curl -H "Authorization: Bearer $SKERRY_ADMIN_KEY" "${api.server.url}/v1/tables/delays?key=ORD"`,
-  );
+  console.log(`\nSee it at ${api.server.url}/, or ask:\n`);
+  console.log(`  curl -H "Authorization: Bearer ${key}" "${api.server.url}/v1/tables/delays?key=ORD"`);
 }
 
 function worst(rows: readonly TableRow[]) {
@@ -156,6 +161,7 @@ function worst(rows: readonly TableRow[]) {
 }
 
 function explain(error: unknown, sent: number, total: number): unknown {
+  if (error instanceof Stopped && total === 0) return new Refusal("Stopped, before anything was sent.");
   if (error instanceof Stopped)
     return new Refusal(`Stopped: ${sent} of ${total} records are acknowledged. The same command goes on from there.`);
   if (error instanceof LostProgress) {
@@ -177,13 +183,16 @@ function explain(error: unknown, sent: number, total: number): unknown {
   return error;
 }
 
-function adminKey(state: string): string {
+/** The admin key, and how a shell gets at it without its being printed. */
+function adminKey(state: string): { value: string; shell: string } {
   const given = process.env.SKERRY_ADMIN_KEY;
-  if (given) return given;
+  if (given) return { value: given, shell: "$SKERRY_ADMIN_KEY" };
   const file = join(state, "admin-key");
   if (!existsSync(file))
     throw new Refusal(`No admin key: set SKERRY_ADMIN_KEY, or start the server once (npm start), which mints one into ${file}.`);
-  return readFileSync(file, "utf8").trim();
+  // npm runs this in the repository's root, wherever it was called from.
+  const path = relative(process.env.INIT_CWD ?? process.cwd(), file);
+  return { value: readFileSync(file, "utf8").trim(), shell: `$(cat '${path.replaceAll("'", "'\\''")}')` };
 }
 
 /** A bar on a terminal, and a plain line every two seconds elsewhere. */

@@ -1,6 +1,6 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Api } from "../../scripts/demo/api.ts";
 import { loadFlights } from "../../scripts/demo/data.ts";
 import { auditTopic, homeOf } from "../../scripts/demo/thread.ts";
+import { freePort } from "../../scripts/lib/processes.ts";
 import { type Server, startServer } from "./harness.ts";
 
 const CLI = fileURLToPath(new URL("../../scripts/demo.ts", import.meta.url));
@@ -38,6 +39,19 @@ function demo(options: Record<string, string | number | boolean>, key: string | 
   return { child, ended, said: () => said.join("") };
 }
 
+/** Pastes the command that the demo prints last into a shell; the rows it answers, of which there is one an hour. */
+function ask(said: string, env: Record<string, string> = {}): { key: string }[] {
+  const command = said.trimEnd().split("\n").at(-1)!;
+  expect(command).toMatch(/^ {2}curl /);
+  const { SKERRY_ADMIN_KEY: _, ...inherited } = process.env;
+  const { stdout, stderr } = spawnSync("bash", ["-c", `${command} --silent --show-error`], {
+    encoding: "utf8",
+    env: { ...inherited, ...env },
+  });
+  expect(stdout, `${command}\n${stderr}`).toMatch(/^\{"rows"/);
+  return (JSON.parse(stdout) as { rows: { key: string }[] }).rows.slice(0, 1);
+}
+
 describe("npm run demo", () => {
   it("stops at Ctrl-C with a sentence, goes on where it stood, and sends nothing twice", async () => {
     // Slow enough that it is still under way whenever this process gets to look.
@@ -56,6 +70,33 @@ describe("npm run demo", () => {
     const api = new Api({ url: server.url, key: server.adminKey });
     const sent = (await loadFlights()).arrivals.slice(0, 4000);
     expect(await auditTopic(api.server, sent)).toEqual({ lost: 0, extra: 0, inOrder: true, records: 4000 });
+    expect(ask(second.said, { SKERRY_ADMIN_KEY: server.adminKey })).toMatchObject([{ key: "ORD" }]);
+  });
+
+  it("prints a request at its end that works as it stands, with the key that the server keeps", async () => {
+    const state = join(folder, "it's here");
+    mkdirSync(state);
+    writeFileSync(join(state, "admin-key"), `${server.adminKey}\n`);
+    const { said } = await demo({ speed: "max", limit: 4000, state }, null).ended;
+    expect(ask(said)).toMatchObject([{ key: "ORD" }]);
+    expect(said).not.toContain(server.adminKey);
+  });
+
+  it("says at once that there is no server yet, how to start one, and goes on when there is", async () => {
+    const port = await freePort();
+    const waiting = demo({ url: `http://127.0.0.1:${port}`, progress: join(folder, "early.json"), speed: "max", limit: 1000 });
+    await expect
+      .poll(waiting.said)
+      .toBe(
+        `Waiting for a server at http://127.0.0.1:${port}, where nothing answers yet. Start one: npm start -- --port ${port} (in another terminal).\n`,
+      );
+    await startServer({ port });
+    expect(await waiting.ended).toMatchObject({ code: 0, said: expect.stringMatching(/1000 records acknowledged/) });
+
+    const stopped = demo({ url: `http://127.0.0.1:${await freePort()}`, progress: join(folder, "none.json") });
+    await expect.poll(stopped.said).toContain("Waiting for a server");
+    stopped.child.kill("SIGINT");
+    expect(await stopped.ended).toMatchObject({ code: 1, said: expect.stringMatching(/\nStopped, before anything was sent\.\n$/) });
   });
 
   it("refuses to change what a run sends, and says how to begin again", async () => {
