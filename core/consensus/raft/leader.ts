@@ -169,10 +169,10 @@ function handleHeartbeatResponse(r: Raft, progress: Progress, m: Message): void 
   if (m.context.length > 0 && r.reads.acknowledge(m.from, m.context)) confirmReads(r);
 }
 
-/** Begins a round, or waits for the first commit of this term: until then the commit index may be an old one. */
+/** Begins a round, or waits until all that this leader began with is committed: until then the commit index may be an old one. */
 export function requestRead(r: Raft, from: NodeId, context: Uint8Array): void {
   const request: ReadRequest = { from, context, index: 0, fenced: !r.config.readsNeedFence };
-  if (!r.committedInTerm()) {
+  if (!r.knowsCommit()) {
     r.reads.waiting.push(request);
     // A leader that resumed may have nothing to send: it has to ask how far the others are.
     for (const progress of r.tracker.all) if (progress.id !== r.id && progress.state === "probe") sendAppend(r, progress, true);
@@ -182,9 +182,9 @@ export function requestRead(r: Raft, from: NodeId, context: Uint8Array): void {
   confirmReads(r);
 }
 
-/** The first entry of this term is committed. */
+/** The commit index moved: it may be the first one of this leader. */
 function beginWaitingReads(r: Raft): void {
-  if (r.reads.waiting.length === 0 || !r.committedInTerm()) return;
+  if (r.reads.waiting.length === 0 || !r.knowsCommit()) return;
   const waiting = r.reads.waiting;
   r.reads.waiting = [];
   for (const request of waiting) r.reads.begin(request, r.log.committed, r.id);

@@ -6,7 +6,7 @@
 import { encodeConfChange } from "./conf-codec.ts";
 import type { RaftConfig } from "./config.ts";
 import { hasUnappliedConfChange, startCampaign } from "./election.ts";
-import { confirmReads, reportSnapshot, reportUnreachable, requestRead } from "./leader.ts";
+import { advanceCommit, confirmReads, reportSnapshot, reportUnreachable, requestRead } from "./leader.ts";
 import { applyConfChange } from "./membership.ts";
 import { checkMessage, isResponse, message } from "./messages.ts";
 import { Raft } from "./raft.ts";
@@ -155,8 +155,13 @@ export class RaftNode {
     if (r.role !== "follower" || r.leader !== NO_NODE || r.term === 0 || r.vote !== r.id) return false;
     if (!r.promotable() || hasUnappliedConfChange(r)) return false;
     r.trace?.({ type: "resumed", term: r.term });
-    if (r.log.lastTerm() === r.term) r.lead();
-    else r.becomeLeader();
+    if (r.log.lastTerm() === r.term) {
+      r.lead();
+      // Alone it is a quorum, and nobody's answer would ever say so.
+      advanceCommit(r);
+    } else {
+      r.becomeLeader();
+    }
     return true;
   }
 }

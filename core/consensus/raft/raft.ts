@@ -50,6 +50,8 @@ export class Raft {
   leader: NodeId = NO_NODE;
   /** The voter that leadership is being transferred to. */
   leadTransferee: NodeId = NO_NODE;
+  /** The last index as this node began to lead. A commit index below it may be an old one. */
+  leadsFrom = 0;
   /** No configuration change is proposed until this index is applied: at most one is on its way. */
   pendingConfIndex = 0;
   /** Bytes of data that this leader appended and that are not applied; it may underestimate, never overestimate. */
@@ -110,9 +112,9 @@ export class Raft {
     return progress !== undefined && !progress.learner && this.log.unstable.snapshot === null;
   }
 
-  /** An entry of this term is committed, so that `committed` covers all that earlier leaders committed. */
-  committedInTerm(): boolean {
-    return this.log.term(this.log.committed) === this.term;
+  /** On a leader: `committed` covers all that was committed before it began to lead, by others or by a former start of it. */
+  knowsCommit(): boolean {
+    return this.log.committed >= this.leadsFrom;
   }
 
   reset(term: number): void {
@@ -156,6 +158,7 @@ export class Raft {
   becomeLeader(): void {
     this.lead();
     this.appendEntries([{ term: 0, index: 0, kind: "data", data: NO_BYTES }]);
+    this.leadsFrom = this.log.lastIndex();
   }
 
   /** The part of {@link becomeLeader} that appends nothing. */
@@ -169,6 +172,7 @@ export class Raft {
     }
     // There may be a change among the entries that are not applied: it is cheaper to wait for all than to look.
     this.pendingConfIndex = this.log.lastIndex();
+    this.leadsFrom = this.log.lastIndex();
     this.#enter("leader");
   }
 

@@ -29,7 +29,7 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 export class ReadRounds {
   /** 32 bits. */
   readonly #nonce: number;
-  /** Asked before an entry of this term was committed: they wait, their round has not begun. */
+  /** Asked before the leader knew what is committed: they wait, their round has not begun. */
   waiting: ReadRequest[] = [];
   /** Rounds that are not confirmed; the first has position `#confirmed + 1`. */
   #rounds: ReadRequest[] = [];

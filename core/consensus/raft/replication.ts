@@ -1,12 +1,12 @@
 /** What a leader sends: appends, snapshots and heartbeats; and how a follower takes them. */
-import { EMPTY_CONF, restoreMembership } from "./conf-change.ts";
+import { restoreMembership } from "./conf-change.ts";
 import type { RaftEvent } from "./events.ts";
 import { NO_TERM } from "./log.ts";
 import { message, NO_ENTRIES } from "./messages.ts";
 import type { Progress } from "./progress.ts";
 import type { Raft } from "./raft.ts";
 import { payloadSize } from "./sizes.ts";
-import { type Entry, type Message, RaftError, type Snapshot } from "./types.ts";
+import { type ConfState, type Entry, type Message, type NodeId, RaftError, type Snapshot } from "./types.ts";
 
 /**
  * Sends entries from `next` on, within `maxSizePerMessage`, with the commit index; without entries only if `evenEmpty`. True
@@ -45,12 +45,18 @@ function sendSnapshot(r: Raft, progress: Progress): boolean {
     if (error instanceof RaftError && error.code === "snapshotUnavailable") return false;
     throw error;
   }
+  // A node ignores a snapshot in whose configuration it is not: the host has to make one after the change that added it.
+  if (!holds(snapshot.conf, progress.id)) return false;
   progress.becomeSnapshot(snapshot.index);
   const m = message("snapshot", r.id, progress.id, r.term);
   m.snapshot = snapshot;
   r.messages.push(m);
   traceProgress(r, progress, "snapshotSent");
   return true;
+}
+
+function holds(conf: ConfState, id: NodeId): boolean {
+  return conf.voters.includes(id) || conf.learners.includes(id) || conf.votersOutgoing.includes(id);
 }
 
 export function broadcastAppend(r: Raft): void {
@@ -136,9 +142,9 @@ export function handleSnapshot(r: Raft, m: Message): void {
 
 function restore(r: Raft, snapshot: Snapshot): "restored" | "ignored" | "forwarded" {
   if (snapshot.index <= r.log.committed) return "ignored";
-  const conf = snapshot.conf ?? EMPTY_CONF;
+  const conf = snapshot.conf;
   // Much relies on a node being in its own configuration.
-  if (![conf.voters, conf.learners, conf.votersOutgoing].some((ids) => ids.includes(r.id))) return "ignored";
+  if (!holds(conf, r.id)) return "ignored";
   if (r.log.matches(snapshot.index, snapshot.term)) {
     // It has all of this in its log, and learns only that it is committed.
     r.log.commitTo(snapshot.index);
