@@ -67,7 +67,9 @@ describe("JSON", () => {
     ] as const) {
       expect(() => parseFirst(text), text).toThrow(new JsonError(message));
     }
-    expect(() => parseWhole("")).toThrow(new JsonError("unexpected end of JSON input"));
+    for (const text of ["", '"a', "{", "[1,"]) expect(() => parseWhole(text), text).toThrow(new JsonError("unexpected end of JSON input"));
+    expect(() => parseWhole("-")).toThrow(new JsonError("invalid character ' ' in numeric literal"));
+    expect(() => parseWhole("tru")).toThrow(new JsonError("invalid character ' ' in literal true (expecting 'e')"));
     expect(() => parseWhole("3 4")).toThrow(new JsonError("invalid character '4' after top-level value"));
   });
 

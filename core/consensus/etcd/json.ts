@@ -69,14 +69,16 @@ export function kindOf(value: Json): "null" | "bool" | "number" | "string" | "ar
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const PLAIN = /^-?\d{1,15}$/;
 const LITERALS = { t: { word: "true", value: true }, f: { word: "false", value: false }, n: { word: "null", value: null } } as const;
+/** Where a space is wrong: within numbers, words and escapes. */
+const WITHIN = /numeric literal|in literal|escape/;
 const ESCAPES: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", "\\": "\\", "/": "/", '"': '"' };
 
 class Scanner {
   readonly #text: string;
   #at = 0;
   #depth = 0;
-  /** What a text that ends too early is called: Go's stream decoder and its plain one differ. */
-  #ended = "unexpected EOF";
+  /** Go's stream decoder says of every text that ends too early that it does; its plain one takes the end for a space first. */
+  #plain = false;
 
   constructor(text: string) {
     this.#text = text;
@@ -88,7 +90,7 @@ class Scanner {
   }
 
   whole(): Json {
-    this.#ended = "unexpected end of JSON input";
+    this.#plain = true;
     this.#space();
     const value = this.#value("looking for beginning of value");
     this.#space();
@@ -240,7 +242,10 @@ class Scanner {
   }
 
   #wrong(context: string): JsonError {
-    if (this.#at >= this.#text.length) return new JsonError(this.#ended);
+    if (this.#at >= this.#text.length) {
+      if (!this.#plain) return new JsonError("unexpected EOF");
+      return new JsonError(WITHIN.test(context) ? `invalid character ' ' ${context}` : "unexpected end of JSON input");
+    }
     return new JsonError(`invalid character ${quoted(this.#text, this.#at)} ${context}`);
   }
 }

@@ -49,7 +49,7 @@ export class Generator {
   /** @param revision of the last answer. */
   next(revision: number): Step {
     this.#bodies.revision = revision;
-    if (this.#queue.length === 0) this.#queue = this.#draw();
+    if (this.#queue.length === 0) this.#queue = this.#pausing(this.#draw());
     this.#index++;
     const planned = this.#queue.shift() as Planned;
     return typeof planned === "function" ? planned(revision) : planned;
@@ -71,13 +71,13 @@ export class Generator {
     if (roll < 50) return [this.#call("kv/range", b.range())];
     if (roll < 57) return [this.#call("kv/deleterange", b.deleteRange())];
     if (roll < 77) return [this.#call("kv/txn", b.txn())];
-    if (roll < 78) return this.#compaction();
+    if (roll < 78) return [this.#call("kv/compaction", this.#compaction())];
     if (roll < 81.5) return [this.#grant()];
     if (roll < 83) return [this.#call(r.pick(["lease/revoke", "kv/lease/revoke"]), this.#someLease())];
     if (roll < 85) return [this.#call(r.pick(["lease/timetolive", "kv/lease/timetolive"]), { ...this.#someLease(), keys: r.chance(0.6) })];
     if (roll < 86.5) return [this.#keepAlive()];
     if (roll < 87) return [this.#call(r.pick(["lease/leases", "kv/lease/leases"]), {})];
-    if (roll < 90) return this.#watch();
+    if (roll < 89) return this.#watch();
     if (roll < 90.8) return contention(r, `l${this.#streams++}`);
     if (roll < 91.4) return election(r, `e${this.#streams++}`);
     if (roll < 91.7) return this.#oneSecondLease();
@@ -113,15 +113,20 @@ export class Generator {
     return [this.#call("lease/grant", { ID: 99, TTL: ttl }), this.#call("lease/revoke", { ID: 99 })];
   }
 
-  /** A watch that begins in the past and is not looked at before a compaction is cancelled, or not, by chance. */
-  #compaction(): Step[] {
+  #compaction(): object {
     const r = this.#random;
     const near = this.#bodies.revision - r.int(0, 25);
     const fields = { revision: r.chance(0.8) ? Math.max(near, 0) : this.#bodies.aRevision() };
-    const compact = this.#call("kv/compaction", r.chance(0.3) ? { ...fields, physical: true } : fields);
+    return r.chance(0.3) ? { ...fields, physical: true } : fields;
+  }
+
+  /** A watch that begins in the past and is not looked at before a compaction is cancelled, or not, by chance. */
+  #pausing(steps: Planned[]): Planned[] {
+    const compacts = steps.some((step) => typeof step !== "function" && step.do === "call" && step.path === "kv/compaction");
+    if (!compacts) return steps;
     const pause = this.#unseen && this.#open.length > 0;
     this.#unseen = false;
-    return pause ? [{ do: "pause" }, compact] : [compact];
+    return pause ? [{ do: "pause" }, ...steps] : steps;
   }
 
   /** Some watches on one stream, and the last on a key that is written when the stream is to be compared. */
@@ -129,7 +134,7 @@ export class Generator {
     if (this.#open.length >= MAX_STREAMS) return [this.#call("kv/range", this.#bodies.range())];
     const r = this.#random;
     const asked: object[] = [];
-    for (let i = 0; i < r.int(1, 3); i++) {
+    for (let i = 0; i < r.int(1, 4); i++) {
       const create = this.#bodies.watch();
       if (r.chance(0.4)) create.watch_id = r.int(1, 4);
       asked.push({ [r.chance(0.8) ? "create_request" : "createRequest"]: create });
@@ -162,10 +167,15 @@ export class Generator {
       () => ["kv/range", b.range()],
       () => ["kv/put", b.put()],
       () => ["kv/deleterange", b.deleteRange()],
-      () => ["lease/grant", b.leaseGrant()],
       () => ["lease/timetolive", b.lease()],
       () => ["kv/compaction", { revision: b.aRevision() }],
     ])();
+    // Never a lease with less of a TTL than it was to have: it would end while others are compared.
+    if (r.chance(0.05))
+      return this.#call("lease/grant", {
+        ID: r.pick<unknown>([true, "x", 1.5, [], "", "99"]),
+        TTL: r.pick<unknown>(["x", {}, 0.5, "1e3"]),
+      });
     const body = JSON.stringify(fields);
     const names = Object.keys(fields);
     const name = names.length > 0 ? r.pick(names) : "key";

@@ -17,7 +17,7 @@ type Waits = { hub: WatchHub; heard: WatchEvent[]; over: boolean };
 /** A lock or election under way over a store in this process: its steps are taken as far as they go whenever the store changed. */
 export class LocalProcedure implements Stream {
   readonly #host: ProcedureHost;
-  readonly #over: () => void;
+  readonly #running: Set<LocalProcedure>;
   readonly #begun: Begun | null;
   #text = "";
   #status = 0;
@@ -26,9 +26,10 @@ export class LocalProcedure implements Stream {
   #next: StepAnswer = null;
   #busy = false;
 
-  constructor(host: ProcedureHost, begin: () => Begun, over: () => void) {
+  constructor(host: ProcedureHost, begin: () => Begun, running: Set<LocalProcedure>) {
     this.#host = host;
-    this.#over = over;
+    this.#running = running;
+    running.add(this);
     try {
       this.#begun = begin();
     } catch (thrown) {
@@ -56,7 +57,7 @@ export class LocalProcedure implements Stream {
     this.#ended = true;
     this.#waits = null;
     this.#drive(() => this.#begun!.steps.throw(new KvError(GATEWAY_CODES.canceled, "context canceled")), true);
-    this.#over();
+    this.#running.delete(this);
   }
 
   /** The store has changed. */
@@ -151,6 +152,6 @@ export class LocalProcedure implements Stream {
 
   #end(): void {
     this.#ended = true;
-    this.#over();
+    this.#running.delete(this);
   }
 }

@@ -56,12 +56,7 @@ export class LocalTarget implements Target, ProcedureHost {
       this.#watches.add(watch);
       return watch;
     }
-    const procedure: LocalProcedure = new LocalProcedure(
-      this,
-      () => this.#procedure(path, body),
-      () => this.#running.delete(procedure),
-    );
-    this.#running.add(procedure);
+    const procedure = new LocalProcedure(this, () => this.#procedure(path, body), this.#running);
     procedure.proceed();
     return procedure;
   }
