@@ -51,9 +51,9 @@ export class Desk {
     const full = this.#asks.size >= this.#core.limits.asks;
     this.#asks.open(ask);
     if (full) this.#unavailable(ask.id, BUSY, 100);
-    else if (regressed)
-      this.#unavailable(ask.id, "This replica's storage was rolled back; remove it from the group and add another.", 1_000);
-    else if (machine.halted !== null) this.#unavailable(ask.id, machine.halted.message, 1_000);
+    // Rolled back, or of a version too old: any other replica is better.
+    else if (regressed || machine.halted !== null)
+      this.#asks.reply(ask.id, { reply: "notLeader", leader: this.#core.knownLeader, term: this.#core.term });
     else this.#dispatch(ask);
   }
 

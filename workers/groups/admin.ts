@@ -1,0 +1,153 @@
+import type { ConfState } from "../../core/consensus/raft/types.ts";
+import type { Ask, ReplicaStatus } from "../../core/consensus/replica/types.ts";
+import { type GroupMeta, MAX_MEMBERS, type Region } from "../../core/wire/directory.ts";
+import { errorOf, SkerryError } from "../../core/wire/errors.ts";
+import type { Scope } from "../../core/wire/names.ts";
+import { directory, forgetGroup, refreshGroup } from "../directory.ts";
+import { askGroup } from "./ask.ts";
+import { hintsOf } from "./hints.ts";
+import { configure, createGroup, replicaStub, requireGroup } from "./replicas.ts";
+
+/** A learner must have the log before it becomes a voter; asked for so often, so long apart in ms. */
+const CATCH_UP_TRIES = 40;
+const CATCH_UP_MS = 250;
+
+/** Every replica's own word, null where one does not answer in time. It wakes no other replica than those asked. */
+export async function groupStatus(env: Env, scope: Scope, name: string): Promise<{ meta: GroupMeta; replicas: (ReplicaStatus | null)[] }> {
+  const meta = await requireGroup(env, scope, name);
+  const replicas = await Promise.all(
+    meta.members.map(async (member) => {
+      const patience = AbortSignal.timeout(1_000);
+      const gone = new Promise<null>((resolve) => patience.addEventListener("abort", () => resolve(null)));
+      const asked = replicaStub(env, scope, meta, member)
+        .status()
+        .then(({ value }) => value as ReplicaStatus | null)
+        .catch(() => null);
+      return Promise.race([asked, gone]);
+    }),
+  );
+  return { meta, replicas };
+}
+
+/** Deletes a group: first its name, then what its replicas hold. Returns whether there was one. */
+export async function deleteGroup(env: Env, scope: Scope, name: string): Promise<boolean> {
+  const meta = await refreshGroup(env, scope, name);
+  const { value } = await directory(env, scope, name).deleteGroup(name);
+  forgetGroup(scope, name);
+  if (meta !== null)
+    await eraseReplicas(
+      env,
+      scope,
+      meta,
+      meta.members.map(({ id }) => id),
+    );
+  return value.deleted;
+}
+
+/**
+ * Adds a replica: as a learner under a number that was never used, then, unless it is to stay one, as a voter once it has the
+ * log. Throws `conflict` where the group has as many as it may, `unavailable` where it does not catch up in time (it stays a
+ * learner: promote it later).
+ */
+export async function addMember(env: Env, scope: Scope, name: string, region: Region | null, learner = false): Promise<GroupMeta> {
+  let meta = await requireFresh(env, scope, name);
+  if (meta.members.length >= MAX_MEMBERS)
+    throw new SkerryError("conflict", `A group has at most ${MAX_MEMBERS} members; remove one first.`);
+  const id = meta.nextId;
+  meta = await rewrite(env, scope, meta, { members: [...meta.members, { id, region, learner: true }], nextId: id + 1 });
+  await configure(env, scope, meta, id);
+  await reconfigure(env, scope, meta, [{ kind: "addLearner", node: id }]);
+  return learner ? meta : promoteMember(env, scope, name, id);
+}
+
+/** Makes a learner a voter, once it has what the leader has. */
+export async function promoteMember(env: Env, scope: Scope, name: string, id: number): Promise<GroupMeta> {
+  const meta = await requireFresh(env, scope, name);
+  await caughtUp(env, scope, meta, id);
+  await reconfigure(env, scope, meta, [{ kind: "addVoter", node: id }]);
+  return rewrite(env, scope, meta, {
+    members: meta.members.map((each) => (each.id === id ? { ...each, learner: false } : each)),
+    nextId: meta.nextId,
+  });
+}
+
+/** Removes a replica, and what it holds. Throws `conflict` for the last voter. */
+export async function removeMember(env: Env, scope: Scope, name: string, id: number): Promise<GroupMeta> {
+  let meta = await requireFresh(env, scope, name);
+  const voters = meta.members.filter(({ learner }) => !learner);
+  if (voters.length === 1 && voters[0]!.id === id)
+    throw new SkerryError("conflict", "A group keeps its last voter; delete the group instead.");
+  await reconfigure(env, scope, meta, [{ kind: "remove", node: id }]);
+  meta = await rewrite(env, scope, meta, { members: meta.members.filter((each) => each.id !== id), nextId: meta.nextId });
+  await eraseReplicas(env, scope, meta, [id]);
+  return meta;
+}
+
+/** Hands leadership to a voter. */
+export async function transferLeader(env: Env, scope: Scope, name: string, to: number): Promise<void> {
+  const meta = await requireGroup(env, scope, name);
+  await askGroup(env, scope, meta, { ask: "transfer", to });
+  hintsOf(scope, meta).leader = to;
+}
+
+/** The whole state of a group, as {@link restoreGroup} takes it. */
+export async function snapshotGroup(env: Env, scope: Scope, name: string): Promise<{ revision: number; state: Uint8Array }> {
+  const meta = await requireGroup(env, scope, name);
+  // Finds the leader, and wakes it.
+  const { member } = await askGroup(env, scope, meta, { ask: "leases" });
+  const found = meta.members.find(({ id }) => id === member) ?? { id: member, region: null };
+  const { value } = await replicaStub(env, scope, meta, found).snapshot();
+  return value;
+}
+
+/**
+ * Puts a snapshot in the place of a group's state: as a new generation of the group, so that nothing of the old one, nor anybody
+ * who still talks to it, is mixed with it. Watchers are told that the group was made anew.
+ */
+export async function restoreGroup(env: Env, scope: Scope, name: string, state: Uint8Array): Promise<GroupMeta> {
+  const { replicas, regions } = await requireFresh(env, scope, name);
+  await deleteGroup(env, scope, name);
+  const { group } = await createGroup(env, scope, name, { replicas, regions }, state);
+  return group;
+}
+
+async function requireFresh(env: Env, scope: Scope, name: string): Promise<GroupMeta> {
+  await refreshGroup(env, scope, name);
+  return requireGroup(env, scope, name);
+}
+
+async function reconfigure(
+  env: Env,
+  scope: Scope,
+  meta: GroupMeta,
+  changes: Extract<Ask, { ask: "reconfigure" }>["changes"],
+): Promise<ConfState> {
+  const { value } = await askGroup(env, scope, meta, { ask: "reconfigure", changes });
+  if (value.told !== "reconfigure") throw new SkerryError("internal", "A change of members was answered with something else.");
+  return value.conf;
+}
+
+async function rewrite(env: Env, scope: Scope, meta: GroupMeta, change: Pick<GroupMeta, "members" | "nextId">): Promise<GroupMeta> {
+  const { value } = await directory(env, scope, meta.name).updateGroup(meta.name, meta.version, change);
+  forgetGroup(scope, meta.name);
+  return value;
+}
+
+async function caughtUp(env: Env, scope: Scope, meta: GroupMeta, id: number): Promise<void> {
+  const member = meta.members.find((each) => each.id === id);
+  if (member === undefined) throw new SkerryError("bad_request", `The group has no member ${id}.`);
+  for (let tries = 0; tries < CATCH_UP_TRIES; tries++) {
+    const { value } = await askGroup(env, scope, meta, { ask: "leases" });
+    const goal = value.told === "leases" ? value.response.header.revision : 0;
+    const { value: status } = await replicaStub(env, scope, meta, member).status();
+    if (status !== null && status.header.revision >= goal && status.index > 0) return;
+    await scheduler.wait(CATCH_UP_MS);
+  }
+  throw new SkerryError("unavailable", `Replica ${id} has not caught up yet; it stays a learner. Promote it later.`, { retryAfter: 5 });
+}
+
+async function eraseReplicas(env: Env, scope: Scope, meta: GroupMeta, ids: number[]): Promise<void> {
+  const erased = await Promise.allSettled(ids.map((id) => replicaStub(env, scope, meta, { id, region: null }).erase()));
+  const failed = erased.find((each) => each.status === "rejected");
+  if (failed !== undefined) throw errorOf(failed.reason);
+}

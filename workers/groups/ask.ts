@@ -1,0 +1,165 @@
+import { KvError } from "../../core/consensus/kv/types.ts";
+import type { Ask, Reply, Told } from "../../core/consensus/replica/types.ts";
+import type { Answer } from "../../core/wire/answer.ts";
+import type { GroupMeta } from "../../core/wire/directory.ts";
+import { errorOf, SkerryError } from "../../core/wire/errors.ts";
+import type { Scope } from "../../core/wire/names.ts";
+import { groupObject } from "../../durable-objects/group/names.ts";
+import { refreshGroup } from "../directory.ts";
+import type { GroupAnswer } from "./door.ts";
+import { firstOf, type GroupHints, hintsOf, nextOf, noteLatency, silenceOf } from "./hints.ts";
+import { configure, replicaStub } from "./replicas.ts";
+
+/** All attempts together take no longer; a replica itself answers within two seconds, if only that it cannot. */
+const DEADLINE_MS = 5_000;
+/** Before the same round of replicas is asked again. */
+const PAUSE_MS = 50;
+/** Asks a replica to see to it that there is a leader; nobody has such a lease. */
+const NUDGE: Ask = { ask: "leaseTimeToLive", id: -1n, keys: false };
+
+type Outcome = { member: number; reply: Reply; rows: number } | { member: number; error: SkerryError };
+
+/**
+ * Asks a group's leader, or for a read that may trail any replica, until there is an answer: it follows `notLeader`, and where the
+ * leader is silent tells another replica to stand for election. What may be done twice is asked again; a write without a session
+ * only where it surely did not happen.
+ */
+export async function askGroup(env: Env, scope: Scope, meta: GroupMeta, ask: Ask): Promise<GroupAnswer> {
+  const asking = new Asking(env, scope, meta, ask);
+  return asking.run();
+}
+
+class Asking {
+  readonly #env: Env;
+  readonly #scope: Scope;
+  #meta: GroupMeta;
+  readonly #ask: Ask;
+  readonly #known: GroupHints;
+  readonly #deadline = Date.now() + DEADLINE_MS;
+  /** Attempts that have not come back. */
+  readonly #open = new Map<number, Promise<Outcome>>();
+  #rows = 0;
+
+  constructor(env: Env, scope: Scope, meta: GroupMeta, ask: Ask) {
+    this.#env = env;
+    this.#scope = scope;
+    this.#meta = meta;
+    this.#ask = ask;
+    this.#known = hintsOf(scope, meta);
+  }
+
+  async run(): Promise<GroupAnswer> {
+    let target = firstOf(this.#known, this.#meta, needsLeader(this.#ask));
+    let silent = 0;
+    let rounds = 0;
+    while (Date.now() < this.#deadline) {
+      if (!this.#open.has(target)) this.#open.set(target, this.#attempt(target, silent));
+      const outcome = await this.#first(silenceOf(this.#known, target));
+      if (outcome === null) {
+        // Nobody said anything for a while.
+        silent = target;
+        if (this.#known.leader === target) this.#known.leader = 0;
+        const other = nextOf(this.#meta, target);
+        if (isRepeatable(this.#ask)) target = other;
+        else if (other !== target) void this.#nudge(other, target);
+        continue;
+      }
+      if ("error" in outcome) {
+        if (outcome.error.code === "stale_metadata") await this.#introduce(outcome.member);
+        else if (outcome.error.code === "overloaded" || !isRepeatable(this.#ask)) throw this.#unknown(outcome.error);
+        else silent = outcome.member;
+        target = nextOf(this.#meta, outcome.member);
+      } else if (outcome.reply.reply === "ok") {
+        return this.#answered(outcome.member, outcome.reply, outcome.rows);
+      } else if (outcome.reply.reply === "refused") {
+        throw new KvError(outcome.reply.grpc, outcome.reply.message);
+      } else if (outcome.reply.reply === "unavailable") {
+        if (!isRepeatable(this.#ask))
+          throw this.#unknown(new SkerryError("no_quorum", outcome.reply.message, { retryAfter: outcome.reply.retryAfterMs / 1_000 }));
+        target = nextOf(this.#meta, outcome.member);
+      } else {
+        const { leader } = outcome.reply;
+        const told = leader !== 0 && leader !== silent && this.#meta.members.some(({ id }) => id === leader);
+        target = told ? leader : nextOf(this.#meta, outcome.member);
+        if (told) silent = 0;
+      }
+      if (++rounds % this.#meta.members.length === 0) await scheduler.wait(PAUSE_MS);
+    }
+    throw this.#unknown(new SkerryError("no_quorum", "No leader answered in time.", { retryAfter: 1 }));
+  }
+
+  async #attempt(member: number, silent: number): Promise<Outcome> {
+    const began = Date.now();
+    try {
+      const stub = replicaStub(this.#env, this.#scope, this.#meta, this.#member(member));
+      const { value, rows = 0 }: Answer<Reply> = await stub.ask(this.#ask, { silent });
+      noteLatency(this.#known, member, Date.now() - began);
+      return { member, reply: value, rows };
+    } catch (thrown) {
+      return { member, error: errorOf(thrown) };
+    }
+  }
+
+  /** The first attempt that comes back, or null after `ms`. */
+  async #first(ms: number): Promise<Outcome | null> {
+    let timer = 0 as unknown as ReturnType<typeof setTimeout>;
+    const patience = new Promise<null>((resolve) => {
+      timer = setTimeout(() => resolve(null), Math.max(1, Math.min(ms, this.#deadline - Date.now())));
+    });
+    const outcome = await Promise.race([...this.#open.values(), patience]);
+    clearTimeout(timer);
+    if (outcome !== null) this.#open.delete(outcome.member);
+    return outcome;
+  }
+
+  async #nudge(member: number, silent: number): Promise<void> {
+    try {
+      const { value } = await replicaStub(this.#env, this.#scope, this.#meta, this.#member(member)).ask(NUDGE, { silent });
+      if (value.reply === "ok") this.#known.leader = member;
+      else if (value.reply === "notLeader" && value.leader !== 0) this.#known.leader = value.leader;
+    } catch {
+      // The next request will find out.
+    }
+  }
+
+  /** The object knows nothing of its group: tells it, or finds that the group is another one now. */
+  async #introduce(member: number): Promise<void> {
+    const now = await refreshGroup(this.#env, this.#scope, this.#meta.name);
+    if (now === null) throw new SkerryError("group_not_found", `The group "${this.#meta.name}" was deleted.`);
+    if (now.generation !== this.#meta.generation)
+      throw new SkerryError("stale_metadata", "The group was made anew; ask again.", { retryAfter: 0 });
+    this.#meta = now;
+    if (now.members.some(({ id }) => id === member)) this.#rows += await configure(this.#env, this.#scope, now, member);
+  }
+
+  #member(id: number) {
+    return this.#meta.members.find((each) => each.id === id) ?? { id, region: null };
+  }
+
+  #answered(member: number, reply: Extract<Reply, { reply: "ok" }>, rows: number): GroupAnswer {
+    const { value, term, revision, achieved, placement } = reply;
+    if (needsLeader(this.#ask)) this.#known.leader = member;
+    const position = { object: groupObject(this.#scope, this.#meta.name), at: revision };
+    const all = rows + this.#rows;
+    return { value: value as Told, position, level: achieved, ...(all > 0 && { rows: all }), member, term, placement };
+  }
+
+  /** What a caller is told of an attempt that may have done something. */
+  #unknown(error: SkerryError): SkerryError {
+    if (error.code === "overloaded" || isRepeatable(this.#ask)) return error;
+    return new SkerryError("no_quorum", "The write may or may not have happened: the leader was lost before it answered.", {
+      retryAfter: 1,
+      cause: error,
+    });
+  }
+}
+
+/** All but reads that may trail, and what any replica can say of itself. */
+function needsLeader(ask: Ask): boolean {
+  return ask.ask === "range" ? ask.read.level === "linearizable" : ask.ask !== "status";
+}
+
+/** Whether it may be asked again although it may have been done: it changes nothing, or has a session. */
+export function isRepeatable(ask: Ask): boolean {
+  return ask.ask === "write" ? ask.session !== null : ask.ask !== "reconfigure";
+}
