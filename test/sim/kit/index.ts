@@ -1,4 +1,6 @@
 export { interrupted } from "./actor.ts";
+export type { ObjectClock } from "./clock.ts";
+export type { Image, Machine, MachineEnv, MachineFaults, Settle, SimMachine } from "./machine.ts";
 export type { Delay, LinkFaults } from "./network.ts";
 export type { Env, Factory, ObjectFaults } from "./objects.ts";
 export type { Consumer, QueueFaults, QueueMessage, QueueOptions } from "./queue.ts";

@@ -21,6 +21,8 @@ export class Network {
   faults: LinkFaults = CALM;
   readonly #links = new Map<string, LinkFaults>();
   #islands: ReadonlySet<string>[] = [];
+  /** Directions that lose everything, as "from>to". */
+  readonly #cuts = new Set<string>();
   readonly #kernel: Kernel;
   readonly #random: Random;
 
@@ -40,9 +42,16 @@ export class Network {
     this.#kernel.log(`partition ${islands.map((names) => names.join(",")).join(" | ")}`);
   }
 
-  /** Ends the partition; with `calm` all faults of links too. */
+  /** Loses everything from `from` to `to`; what goes the other way arrives. */
+  cut(from: string, to: string): void {
+    this.#cuts.add(`${from}>${to}`);
+    this.#kernel.log(`cut ${from} > ${to}`);
+  }
+
+  /** Ends partitions and cuts; with `calm` all faults of links too. */
   heal(calm = false): void {
     this.#islands = [];
+    this.#cuts.clear();
     if (calm) {
       this.#links.clear();
       this.faults = { ...this.faults, drop: 0, duplicate: 0 };
@@ -50,6 +59,7 @@ export class Network {
   }
 
   reachable(from: string, to: string): boolean {
+    if (this.#cuts.size > 0 && this.#cuts.has(`${from}>${to}`)) return false;
     const [one, other] = [this.#island(from), this.#island(to)];
     return one === undefined || other === undefined || one === other;
   }
@@ -75,7 +85,7 @@ export class Network {
   }
 
   #faultsOf(from: string, to: string): LinkFaults {
-    return this.#links.get(`${from}>${to}`) ?? this.faults;
+    return this.#links.size === 0 ? this.faults : (this.#links.get(`${from}>${to}`) ?? this.faults);
   }
 
   #island(name: string): ReadonlySet<string> | undefined {

@@ -1,4 +1,5 @@
 import { interrupted, type Outcome, Process, remoteError } from "./actor.ts";
+import { ObjectClock } from "./clock.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Network } from "./network.ts";
 import type { Random } from "./random.ts";
@@ -200,6 +201,7 @@ export class ObjectHost {
   readonly network: Network;
   readonly random: Random;
   readonly #objects = new Map<string, SimObject>();
+  readonly #clocks = new Map<string, ObjectClock>();
   readonly #enqueue: Enqueue;
 
   constructor(kernel: Kernel, network: Network, random: Random, enqueue: Enqueue) {
@@ -220,6 +222,21 @@ export class ObjectHost {
     const object = this.#objects.get(name);
     if (object === undefined) throw new Error(`There is no object "${name}"; define it with sim.object.`);
     return object;
+  }
+
+  /** The clock of an object, machine or Worker, by its name. */
+  clock(name: string): ObjectClock {
+    const clock = this.#clocks.get(name) ?? new ObjectClock();
+    this.#clocks.set(name, clock);
+    return clock;
+  }
+
+  /** Puts all clocks right. */
+  resetClocks(): void {
+    for (const clock of this.#clocks.values()) {
+      clock.thaw();
+      clock.offset = 0;
+    }
   }
 
   all(): SimObject[] {
@@ -247,10 +264,11 @@ export class ObjectHost {
 
   env(process: Process, sockets: () => ServerSocket[]): Env {
     const { kernel, network } = this;
+    const clock = this.clock(process.label);
     return {
       name: process.label,
       random: this.random.fork(process.label),
-      now: () => kernel.now,
+      now: () => clock.read(kernel.now),
       sleep: (ms) => process.owe<void>("", (settle) => void kernel.after(ms, "", process, () => settle({ ok: true, value: undefined }))),
       call: <T>(object: string, method: string, ...args: unknown[]) => {
         const copy = structuredClone(args);

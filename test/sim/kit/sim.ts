@@ -1,10 +1,14 @@
 import { interrupted, type Outcome } from "./actor.ts";
+import type { ObjectClock } from "./clock.ts";
 import { Kernel, START } from "./kernel.ts";
-import { CALM, type LinkFaults, Network } from "./network.ts";
-import { type Env, type Factory, NO_FAULTS, type ObjectFaults, ObjectHost, type SimObject } from "./objects.ts";
+import { type Machine, type MachineEnv, NO_MACHINE_FAULTS, type SimMachine } from "./machine.ts";
+import { MachineHost } from "./machines.ts";
+import { CALM, type Delay, type LinkFaults, Network } from "./network.ts";
+import { type Env, type Factory, type ObjectFaults, ObjectHost, type SimObject } from "./objects.ts";
 import { type Consumer, Invocation, type QueueOptions, SimQueue } from "./queue.ts";
 import { Random } from "./random.ts";
 import { type ClientSocket, connect } from "./sockets.ts";
+import type { Snapshotable } from "./storage.ts";
 
 /** The name of the scenario itself on the network, unless it calls in another client's name. */
 const OUTSIDE = "outside";
@@ -15,6 +19,7 @@ export class Sim {
   readonly random: Random;
   readonly kernel: Kernel;
   readonly network: Network;
+  readonly machines: MachineHost;
   readonly #host: ObjectHost;
   readonly #queues = new Map<string, SimQueue>();
   #quiet: (() => void)[] = [];
@@ -30,6 +35,7 @@ export class Sim {
     this.#host = new ObjectHost(this.kernel, this.network, root, (process, queue, body, delay) =>
       this.#queue(queue).send(process, body, delay),
     );
+    this.machines = new MachineHost(this.kernel, this.network, root, (name) => this.#host.clock(name));
   }
 
   /** Virtual Unix milliseconds. */
@@ -52,6 +58,26 @@ export class Sim {
    */
   object(name: string, factory: Factory): SimObject {
     return this.#host.define(name, factory);
+  }
+
+  /**
+   * Declares a machine: a pure core and its shell, whose every event is one turn without an await. Objects and machines have
+   * names of their own; they do not call each other.
+   */
+  machine<S extends Snapshotable>(name: string, create: () => S, factory: (medium: S, env: MachineEnv) => Machine): SimMachine {
+    return this.machines.define(name, create, factory);
+  }
+
+  /** Calls a machine, in the name of an endpoint. Rejects as the platform does, or never settles: the network may lose it unnoticed. */
+  ask<T = unknown>(from: string, name: string, method: string, argument: unknown): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.machines.request(from, name, method, argument, (outcome) => (outcome.ok ? resolve(outcome.value as T) : reject(outcome.error)));
+    });
+  }
+
+  /** The clock of an object or a machine, to be set wrong. */
+  clock(name: string): ObjectClock {
+    return this.#host.clock(name);
   }
 
   /** Calls an object's method from outside, or in the name of another endpoint. */
@@ -131,10 +157,11 @@ export class Sim {
   }
 
   /** Sets the faults of objects and links from here on; what is not named becomes zero. */
-  faults(faults: Partial<ObjectFaults & LinkFaults>): void {
-    const { crash, evict, alarmLate } = { ...NO_FAULTS, ...faults };
+  faults(faults: Partial<ObjectFaults & LinkFaults & { disk: Delay }>): void {
+    const { crash, evict, alarmLate, disk } = { ...NO_MACHINE_FAULTS, ...faults };
     const { delay, drop, duplicate } = { ...CALM, ...faults };
     this.#host.faults = { crash, evict, alarmLate };
+    this.machines.faults = { crash, evict, alarmLate, disk };
     this.network.faults = { delay, drop, duplicate };
   }
 
@@ -143,6 +170,8 @@ export class Sim {
     this.faults({});
     this.network.heal(true);
     for (const object of this.#host.all()) object.faults = null;
+    this.#host.resetClocks();
+    this.machines.calm();
     for (const queue of this.#queues.values()) queue.faults = { ...queue.faults, drop: 0, duplicate: 0, sendFails: 0, crash: 0 };
     this.log("calm");
   }
@@ -177,7 +206,8 @@ export class Sim {
     this.kernel.endTurns();
     while (ended() === null) {
       if (this.kernel.events > maxEvents) throw new Error(`The scenario did not end within ${maxEvents} events.`);
-      if (await this.kernel.step()) continue;
+      const stepped = this.kernel.step();
+      if (stepped === true || (stepped !== false && (await stepped))) continue;
       const waiting = this.#quiet;
       if (waiting.length === 0)
         throw new Error("Nothing is left to happen, yet the scenario still waits: something it awaits never comes.");
