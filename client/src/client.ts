@@ -1,3 +1,4 @@
+import { Groups } from "./groups/admin.ts";
 import { Http, type TokenSource } from "./http.ts";
 import { keepHttp } from "./internals.ts";
 import { Models } from "./models.ts";
@@ -26,6 +27,8 @@ export interface Client {
   readonly streams: Streams;
   /** Yjs documents by REST. `connectRoom` of `@skerry/client/rooms` joins one live. */
   readonly rooms: Rooms;
+  /** Groups by REST. `openGroup` of `@skerry/client/groups` reads, writes, watches and locks. */
+  readonly groups: Groups;
   /** Scores by models beside the data. */
   readonly models: Models;
   readonly tokens: Tokens;
@@ -50,6 +53,7 @@ export function createClient(options: ClientOptions): Client {
   const client: Client = {
     streams: new Streams(http),
     rooms: new Rooms(http),
+    groups: new Groups(http),
     models: new Models(http),
     tokens: new Tokens(http),
     get context() {

@@ -1,6 +1,7 @@
 export { ERRORS, type ErrorCode, SkerryError } from "../../core/wire/errors.ts";
 export type { Grant, Right } from "../../core/wire/grant.ts";
 export { type Client, type ClientOptions, createClient } from "./client.ts";
+export type { GroupConfig, GroupInfo, GroupMember, GroupStatus, Groups, Region, ReplicaState } from "./groups/admin.ts";
 export type { CallOptions, MintedToken, TokenSource } from "./http.ts";
 export type { Inference, InferRequest, ModelInfo, ModelOptions, Models, OutputTensor, Tensor, TensorInfo } from "./models.ts";
 export type { RoomStats, Rooms } from "./rooms/rooms.ts";

@@ -129,6 +129,12 @@ export class Link {
     this.#events.lost(error, wait);
   }
 
+  /** Leaves the connection for another one, at once: what {@link LinkOptions.path} says now leads elsewhere. */
+  move(): void {
+    this.#drop();
+    this.start();
+  }
+
   fail(error: unknown): void {
     if (this.#ended) return;
     this.end();

@@ -67,7 +67,10 @@ const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
 );
 
 const serverFrame: fc.Arbitrary<ServerFrame> = fc.oneof(
-  fc.record({ type: fc.constant("hello" as const), version: fc.constant(1), expiresAt }),
+  fc.record(
+    { type: fc.constant("hello" as const), version: fc.constant(1), expiresAt, member: fc.integer({ min: 1 }) },
+    { requiredKeys: ["type", "version", "expiresAt"] },
+  ),
   fc.record({ type: fc.constant("subscribed" as const), id, position, mode: fc.constantFrom("snapshot" as const, "resume" as const) }),
   fc.record(
     {

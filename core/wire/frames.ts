@@ -58,7 +58,8 @@ export type CallResult = { id: number; value: unknown } | { id: number; error: C
 export type DataItem = { position: StreamPosition; kind: DataKind; last?: boolean; payload: unknown };
 
 export type ServerFrame =
-  | { type: "hello"; version: number; expiresAt: number | null }
+  /** `member`: which replica is at the other end, where a name stands for several. */
+  | { type: "hello"; version: number; expiresAt: number | null; member?: number }
   | { type: "subscribed"; id: number; position: StreamPosition; mode: Mode }
   | ({ type: "data"; id: number } & DataItem)
   | { type: "token_ok"; expiresAt: number | null }
@@ -139,8 +140,10 @@ export function parseServerFrame(text: string): ServerFrame {
       : MAX_SERVER_FRAME_BYTES;
   const frame = parseObject(text, limit);
   switch (frame.type) {
-    case "hello":
-      return { type: "hello", version: integer(frame, "version", 1, MAX_ID), expiresAt: time(frame) };
+    case "hello": {
+      const member = frame.member === undefined ? {} : { member: integer(frame, "member", 1, Number.MAX_SAFE_INTEGER) };
+      return { type: "hello", version: integer(frame, "version", 1, MAX_ID), expiresAt: time(frame), ...member };
+    }
     case "subscribed":
       return {
         type: "subscribed",

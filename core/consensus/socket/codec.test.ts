@@ -6,7 +6,8 @@ import type { Ask } from "../replica/types.ts";
 import { readAnswer, readEvent, writeAnswer, writeEvent } from "./answers.ts";
 import { answered, ask, bytes, kv } from "./asks.fixture.ts";
 import { readBytes, writeBytes } from "./bytes.ts";
-import { callError, errorOfCall, errorOfKv, errorOfReply } from "./errors.ts";
+import { callError, errorOfCall } from "./call-errors.ts";
+import { errorOfKv, errorOfReply } from "./errors.ts";
 import { readAsk, readHint, rightFor, writeAsk } from "./requests.ts";
 import { readTarget, writeTarget } from "./spec.ts";
 

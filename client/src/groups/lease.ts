@@ -1,0 +1,103 @@
+import { SkerryError } from "../../../core/wire/errors.ts";
+import type { Runtime } from "../runtime.ts";
+
+/** What a lease needs of its group. */
+export type LeaseHost = {
+  readonly runtime: Runtime;
+  /** @returns seconds that the lease lives from now on; 0: it has ended. */
+  renew(id: string, timeout: number): Promise<number>;
+  revoke(id: string): Promise<void>;
+};
+
+/** A third of the time to live, so that two renewals may fail. */
+const RENEW_AT = 1 / 3;
+
+/** Keys that live as long as their holder: renewed until it is revoked, or the holder is gone for `ttl` seconds. */
+export class Lease {
+  /** In digits: 64 bits are more than a number holds. */
+  readonly id: string;
+  /** Seconds. */
+  readonly ttl: number;
+  readonly #host: LeaseHost;
+  readonly #keepAlive: boolean;
+  readonly #lost = new AbortController();
+  #cancel: (() => void) | null = null;
+  /** Runtime clock: until then no one else can have seen it end. */
+  #until: number;
+  #ended = false;
+
+  /** @param granted when it was asked for: it may have begun to run then. */
+  constructor(host: LeaseHost, id: string, ttl: number, granted: number, keepAlive: boolean) {
+    this.#host = host;
+    this.id = id;
+    this.ttl = ttl;
+    this.#until = granted + ttl * 1000;
+    this.#keepAlive = keepAlive;
+    this.#rest(keepAlive ? this.#period : this.#left);
+  }
+
+  /** Aborted, with `lease_not_found` as the reason, once the lease has ended or may have. */
+  get signal(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Ends it, and the keys that hang on it, now. */
+  async revoke(): Promise<void> {
+    if (this.#ended) return;
+    this.#end(new SkerryError("lease_not_found", "The lease was revoked."));
+    await this.#host.revoke(this.id);
+  }
+
+  /** Renews it once; while it is kept alive there is no need to. Throws `lease_not_found`. */
+  async renew(): Promise<void> {
+    const sent = this.#host.runtime.now();
+    if (this.#ended || (await this.#host.renew(this.id, this.#left)) <= 0) {
+      this.#lose();
+      throw this.#lost.signal.reason;
+    }
+    this.#until = Math.max(this.#until, sent + this.ttl * 1000);
+  }
+
+  get #period(): number {
+    return this.ttl * 1000 * RENEW_AT;
+  }
+
+  get #left(): number {
+    return Math.max(0, this.#until - this.#host.runtime.now());
+  }
+
+  #rest(ms: number): void {
+    this.#cancel?.();
+    this.#cancel = this.#host.runtime.timer(Math.max(0, ms), () => void this.#work());
+  }
+
+  async #work(): Promise<void> {
+    if (this.#ended) return;
+    if (this.#left === 0) {
+      this.#lose();
+      return;
+    }
+    if (!this.#keepAlive) {
+      this.#rest(this.#left);
+      return;
+    }
+    try {
+      await this.renew();
+      this.#rest(this.#period);
+    } catch {
+      // Whatever it was: there is no more to lose by trying until the time is over.
+      if (!this.#ended) this.#rest(Math.min(this.#left, 250));
+    }
+  }
+
+  #lose(): void {
+    this.#end(new SkerryError("lease_not_found", "The lease has ended: its holder was not heard for too long."));
+  }
+
+  #end(reason: SkerryError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#cancel?.();
+    this.#lost.abort(reason);
+  }
+}
