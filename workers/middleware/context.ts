@@ -8,7 +8,10 @@ export const CONTEXT_HEADER = "Skerry-Context";
 export const LEVEL_HEADER = "Skerry-Level";
 
 /** From the weakest promise to the strongest. */
-const STRENGTH: Level[] = ["eventual", "session", "single", "durable", "quorum", "linearizable"];
+const STRENGTH: Level[] = ["eventual", "stale", "bounded", "session", "single", "durable", "quorum", "linearizable"];
+
+/** An object's answer; a group's also says how the places of its replicas are known. */
+type Noted<T> = Answer<T> & { placement?: "measured" | "simulated" };
 
 const incoming = new WeakMap<Context<AppEnv>, Seen>();
 
@@ -44,31 +47,34 @@ function seenBy(c: Context<AppEnv>): Seen {
  * `Skerry-Level`, and the rows it cost counted. Without `map` the value is the JSON body of a 200.
  * A route that calls several objects calls {@link note} for all but the last.
  */
-export function reply<T>(c: Context<AppEnv>, answer: Answer<T>): Response & TypedResponse<JSONParsed<T>, 200, "json">;
-export function reply<T, R extends Response>(c: Context<AppEnv>, answer: Answer<T>, map: (value: T) => R): R;
-export function reply<T>(c: Context<AppEnv>, answer: Answer<T>, map?: (value: T) => Response): Response {
+export function reply<T>(c: Context<AppEnv>, answer: Noted<T>): Response & TypedResponse<JSONParsed<T>, 200, "json">;
+export function reply<T, R extends Response>(c: Context<AppEnv>, answer: Noted<T>, map: (value: T) => R): R;
+export function reply<T>(c: Context<AppEnv>, answer: Noted<T>, map?: (value: T) => Response): Response {
   note(c, answer);
   return map ? map(answer.value) : c.json(answer.value as object, 200);
 }
 
 /** Counts an answer's rows and merges its position into the context that the response will carry. */
-export function note<T>(c: Context<AppEnv>, answer: Answer<T>): T {
+export function note<T>(c: Context<AppEnv>, answer: Noted<T>): T {
   const merged = withPosition(seenBy(c), answer.position);
   incoming.set(c, merged);
   c.get("used").rows += answer.rows ?? 0;
-  const before = outgoing.get(c)?.level ?? answer.level;
+  const before = outgoing.get(c);
   // A response built from several answers promises no more than the weakest of them.
-  const level = STRENGTH.indexOf(before) < STRENGTH.indexOf(answer.level) ? before : answer.level;
-  outgoing.set(c, { seen: merged, level });
+  const level = before !== undefined && STRENGTH.indexOf(before.level) < STRENGTH.indexOf(answer.level) ? before.level : answer.level;
+  const simulated = before?.simulated === true || answer.placement === "simulated";
+  outgoing.set(c, { seen: merged, level, simulated });
   return answer.value;
 }
 
-const outgoing = new WeakMap<Context<AppEnv>, { seen: Seen; level: Level }>();
+const outgoing = new WeakMap<Context<AppEnv>, { seen: Seen; level: Level; simulated: boolean }>();
 
 /** The headers that the answers noted so far demand; the outermost middleware adds them to the response. */
 export function contextHeaders(c: Context<AppEnv>): Record<string, string> {
   const out = outgoing.get(c);
   if (out === undefined) return {};
   const token = encodeContext(out.seen, c.get("scope"));
-  return { [LEVEL_HEADER]: out.level, ...(token !== null && { [CONTEXT_HEADER]: token }) };
+  // That it outlives the loss of a place is true only where the places are.
+  const level = out.level === "quorum" && out.simulated ? "quorum; placement=simulated" : out.level;
+  return { [LEVEL_HEADER]: level, ...(token !== null && { [CONTEXT_HEADER]: token }) };
 }
