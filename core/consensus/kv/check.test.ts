@@ -81,7 +81,7 @@ describe("what a server refuses before it proposes", () => {
     const noSpace = [resourceExhausted, "etcdserver: mvcc: database space exceeded"];
     expect(refusal(put("a", "v".repeat(500)), store)).toBeNull();
     expect(refusal(put("", "v".repeat(1000)), store)).toEqual(noSpace);
-    store.apply({ operation: put("a", "v".repeat(700)), at: 0, session: null });
+    store.apply({ operation: put("a", "v".repeat(900)), at: 0, session: null });
     expect(refusal(put("a", ""), store)).toEqual(noSpace);
     expect(refusal(txn([del("b")], [txn([put("a")])]), store)).toEqual(noSpace);
     expect(refusal({ op: "leaseGrant", request: { id: 1n, ttl: 5 } }, store)).toEqual(noSpace);

@@ -64,3 +64,19 @@ it("[KV1] entries come in the order of keys, and live ones are counted, whatever
     { numRuns: 60 },
   );
 });
+
+it("[KV1] blocks that were emptied are joined, and count what they had", () => {
+  const index = new OrderedIndex<Entry>();
+  const all = Array.from({ length: 2000 }, (_, i) => ({ key: String(i).padStart(4, "0"), live: i % 3 === 0 }));
+  for (const entry of all) index.add(entry);
+  const left = all.filter((_, i) => i % 10 === 0);
+  for (const entry of all) if (!left.includes(entry)) index.delete(entry.key);
+  expect([...index]).toEqual(left);
+  for (const [start, end] of [
+    ["", null],
+    ["0015", "1234"],
+  ] as const) {
+    const wanted = left.filter(({ key, live }) => live && key >= start && (end === null || key < end));
+    expect(index.countLive(start, end)).toBe(wanted.length);
+  }
+});
