@@ -89,6 +89,7 @@ export class Cluster {
   readonly #reads = new Map<string, number>();
   readonly #random: (below: number) => number;
   readonly #settings: Settings;
+  #cut: NodeId[] = [];
   answered = 0;
   stuck = false;
   #count = 0;
@@ -168,7 +169,9 @@ export class Cluster {
     while (instance.node.hasReady()) {
       const ready = instance.node.ready();
       if (!this.#persist(instance, ready)) return false;
-      for (const m of ready.messages) this.network.push({ m: structuredClone(m), incarnation: instance.incarnation });
+      for (const m of ready.messages) {
+        if (!this.#isCut(m)) this.network.push({ m: structuredClone(m), incarnation: instance.incarnation });
+      }
       this.#apply(instance, ready);
       for (const read of ready.reads) this.#answer(read.context, read.index);
       instance.node.advance();
@@ -345,10 +348,15 @@ export class Cluster {
     }
   }
 
-  /** What is under way from or to this node is lost. */
+  /** What is under way from or to these nodes is lost, and all that follows until the next call. */
   cutOff(...ids: NodeId[]): void {
-    const left = this.network.filter(({ m }) => !ids.includes(m.from) && !ids.includes(m.to));
+    this.#cut = ids;
+    const left = this.network.filter(({ m }) => !this.#isCut(m));
     this.network.splice(0, this.network.length, ...left);
+  }
+
+  #isCut(m: Message): boolean {
+    return this.#cut.includes(m.from) || this.#cut.includes(m.to);
   }
 
   /** This node stands for election, and all messages arrive. */
@@ -365,6 +373,7 @@ export class Cluster {
 
   /** Nothing is lost any more, and time passes, until one leader has replicated everything. Throws if that does not come. */
   heal(): void {
+    this.cutOff();
     for (const host of this.hosts) host.twin = null;
     for (let round = 0; round < 400; round++) {
       this.deliverAll();
