@@ -18,6 +18,8 @@ export type AppEnv = {
     bodyBytes?: number;
     /** Spans for `Server-Timing`, in milliseconds. */
     spans: { name: string; ms: number }[];
+    /** The answer is JSON that comes over time, line by line, and must not be waited for. */
+    streaming?: boolean;
     /** The code of the error this request ended with, for the log and the metrics. */
     errorCode?: string;
   };

@@ -18,7 +18,7 @@ const MAX_CREDENTIAL = 8_192;
 
 /** Establishes who acts and in which project, or refuses. Everything behind it can rely on `actor` and `scope`. */
 export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
-  const { adminKey, anonymousGrants } = settings(c.env);
+  const { anonymousGrants } = settings(c.env);
   const asked = c.req.header("skerry-project");
   const project = asked === undefined ? null : checkProject(asked);
   const credential = credentialOf(c);
@@ -29,25 +29,37 @@ export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
     // The deployment's public names are names of the default project; elsewhere anonymous has nothing.
     const grants = scope.project === DEFAULT_SCOPE.project ? anonymousGrants : [];
     become(c, scope, { project: scope.project, subject: "anonymous", tokenId: null, expiresAt: null, grants });
-  } else if (!looksLikeToken(credential)) {
-    if (!(await sameSecret(credential, adminKey))) {
-      await limitAddress(c);
-      throw new SkerryError("token_invalid", "The credential is neither the admin key of this deployment nor a token of it.");
-    }
-    const scope = scopeOf(project ?? DEFAULT_SCOPE.project);
-    become(c, scope, { project: scope.project, subject: "admin", tokenId: null, expiresAt: null, grants: ADMIN_GRANTS });
   } else {
-    const scope = scopeOf(audienceOf(credential));
-    if (project !== null && project !== scope.project)
-      throw new SkerryError("project_mismatch", `The token belongs to the project "${scope.project}", not to "${project}".`);
-    // Until a signature is checked anyone could have written the token, so the address answers for it.
-    if (!isKnownToken(credential)) await limitAddress(c);
-    const actor = actorOf(await verify(c.env, scope, credential, Date.now()));
-    await limitToken(c, `${actor.project}/${actor.tokenId}`);
+    const { scope, actor } = await identify(c, credential, project);
     become(c, scope, actor);
   }
   await next();
 };
+
+/**
+ * Who a credential, the admin key or a token, stands for. Counts against the limits of the token or address. Throws `token_invalid`,
+ * `token_expired`, `token_revoked`, `project_mismatch` or `rate_limited`.
+ *
+ * @param project the project that the request names, if it does.
+ */
+export async function identify(c: Context<AppEnv>, credential: string, project: string | null): Promise<{ scope: Scope; actor: Actor }> {
+  if (!looksLikeToken(credential)) {
+    if (!(await sameSecret(credential, settings(c.env).adminKey))) {
+      await limitAddress(c);
+      throw new SkerryError("token_invalid", "The credential is neither the admin key of this deployment nor a token of it.");
+    }
+    const scope = scopeOf(project ?? DEFAULT_SCOPE.project);
+    return { scope, actor: { project: scope.project, subject: "admin", tokenId: null, expiresAt: null, grants: ADMIN_GRANTS } };
+  }
+  const scope = scopeOf(audienceOf(credential));
+  if (project !== null && project !== scope.project)
+    throw new SkerryError("project_mismatch", `The token belongs to the project "${scope.project}", not to "${project}".`);
+  // Until a signature is checked anyone could have written the token, so the address answers for it.
+  if (!isKnownToken(credential)) await limitAddress(c);
+  const actor = actorOf(await verify(c.env, scope, credential, Date.now()));
+  await limitToken(c, `${actor.project}/${actor.tokenId}`);
+  return { scope, actor };
+}
 
 /**
  * Demands a right on a name. Throws `token_missing` where an anonymous caller lacks it, `forbidden` where a token does.
@@ -120,12 +132,15 @@ function scopeOf(project: string): Scope {
   return { project, jurisdiction: DEFAULT_SCOPE.jurisdiction };
 }
 
+/** Where clients of etcd send their token as the whole header. */
+const BARE = /^\/v3\/|^\/v1\/groups\/[^/]+\/v3\//;
+
 /** `Authorization: Bearer …`, or `?token=` for sockets of clients that cannot send headers. */
 function credentialOf(c: Context<AppEnv>): string | null {
   const header = c.req.header("authorization");
   let credential: string | undefined;
   if (header !== undefined) {
-    credential = /^bearer +(\S+) *$/i.exec(header)?.[1];
+    credential = (BARE.test(c.req.path) ? /^(?:bearer +)?(\S+) *$/i : /^bearer +(\S+) *$/i).exec(header)?.[1];
     if (credential === undefined) throw new SkerryError("token_invalid", "The Authorization header is not of the form: Bearer <token>.");
   } else {
     const given = c.req.queries("token");

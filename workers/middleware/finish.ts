@@ -41,7 +41,11 @@ function account(c: Context<AppEnv>, used: { rows: number; bytesIn: number; byte
 
 async function dress(c: Context<AppEnv>, ms: number): Promise<void> {
   // JSON is a whole value already: giving it its length makes it count. Streams (SSE and the like) pass through.
-  const whole = c.res.body !== null && JSON_TYPE.test(c.res.headers.get("content-type") ?? "") && !c.res.headers.has("content-length");
+  const whole =
+    c.get("streaming") !== true &&
+    c.res.body !== null &&
+    JSON_TYPE.test(c.res.headers.get("content-type") ?? "") &&
+    !c.res.headers.has("content-length");
   const body = whole ? await c.res.arrayBuffer() : c.res.body;
   // A response from an object or from the assets has immutable headers.
   c.res = new Response(body, c.res);

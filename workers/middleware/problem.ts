@@ -4,18 +4,29 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { ERRORS, errorOf, problemOf, SkerryError } from "../../core/wire/errors.ts";
 import type { AppEnv } from "../env.ts";
 
-/** Writes an error in the shape of a standard protocol. Headers (`Retry-After` and such) are added by the caller. */
-export type ErrorShape = (error: SkerryError, status: ContentfulStatusCode) => { body: unknown; contentType?: string };
+/**
+ * Writes an error in the shape of a standard protocol, and under its status where that differs from ours. Headers (`Retry-After` and
+ * such) are added by the caller.
+ */
+export type ErrorShape = (
+  error: SkerryError,
+  status: ContentfulStatusCode,
+) => { body: unknown; contentType?: string; status?: ContentfulStatusCode };
 
 const shapes = new Map<string, ErrorShape>();
+/** The same for prefixes with a name in them, which are few. */
+const named: { prefix: RegExp; shape: ErrorShape }[] = [];
 
 /**
  * Lets a standard protocol keep its own error shape for every error below a path prefix, those of the middleware
  * (tokens, limits, unknown routes) included.
+ * @param prefix `*` stands for one segment, a name.
  * @example shapeErrors("/v2", (error) => ({ body: { error: error.message } }));
  */
 export function shapeErrors(prefix: string, shape: ErrorShape): void {
-  shapes.set(prefix.replace(/\/$/, ""), shape);
+  const plain = prefix.replace(/\/$/, "");
+  if (plain.includes("*")) named.push({ prefix: new RegExp(`^${plain.replaceAll("*", "[^/]+")}(/|$)`), shape });
+  else shapes.set(plain, shape);
 }
 
 /** The shape that a path's protocol demands, by the longest prefix of whole segments; undefined: a problem document. */
@@ -24,7 +35,7 @@ export function shapeOf(path: string): ErrorShape | undefined {
     const shape = shapes.get(path.slice(0, end));
     if (shape) return shape;
   }
-  return undefined;
+  return named.find(({ prefix }) => prefix.test(path))?.shape;
 }
 
 /** The app's error handler: whatever was thrown becomes an RFC 9457 problem, or the shape its protocol demands. */
@@ -41,14 +52,14 @@ export function errorResponse(c: Context<AppEnv>, error: SkerryError): Response 
   const headers: Record<string, string> = { ...error.headers };
   if (error.retryAfter !== undefined) headers["retry-after"] = String(Math.max(0, Math.ceil(error.retryAfter)));
   if (status === 401) headers["www-authenticate"] = challenge(error);
-  const { body, contentType } = shapeOf(c.req.path)?.(error, status) ?? {
+  const shaped = shapeOf(c.req.path)?.(error, status) ?? {
     body: problemOf(error, `urn:request:${c.get("requestId")}`),
     contentType: "application/problem+json",
   };
-  headers["content-type"] = contentType ?? "application/json";
+  headers["content-type"] = shaped.contentType ?? "application/json";
   headers["cache-control"] = "no-store";
   // HEAD answers carry no body; hono drops it.
-  return c.body(JSON.stringify(body), status, headers);
+  return c.body(JSON.stringify(shaped.body), shaped.status ?? status, headers);
 }
 
 /** RFC 6750: the challenge names why a token was refused, and nothing where none was sent. */
