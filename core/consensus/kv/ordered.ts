@@ -63,12 +63,8 @@ export class OrderedIndex<E extends Indexed> {
     const block = blocks[at]!;
     const [gone] = block.entries.splice(lowerBound(block.entries, key), 1);
     if (gone!.live) block.live--;
-    if (block.entries.length >= MIN_BLOCK) return;
-    const next = blocks[at + 1];
     if (block.entries.length === 0) blocks.splice(at, 1);
-    else if (next !== undefined && block.entries.length + next.entries.length <= MAX_BLOCK / 2) {
-      blocks.splice(at, 2, { entries: block.entries.concat(next.entries), live: block.live + next.live });
-    }
+    else if (block.entries.length < MIN_BLOCK && !this.#join(at)) this.#join(at - 1);
   }
 
   liveChanged(entry: E): void {
@@ -110,6 +106,14 @@ export class OrderedIndex<E extends Indexed> {
       const to = end === null || entries[entries.length - 1]!.key < end ? entries.length : lowerBound(entries, end);
       if (!visit(block, from, to)) return;
     }
+  }
+
+  /** Makes one of a block and the next, where that leaves room to grow. */
+  #join(at: number): boolean {
+    const [block, next] = [this.#blocks[at], this.#blocks[at + 1]];
+    if (block === undefined || next === undefined || block.entries.length + next.entries.length > MAX_BLOCK / 2) return false;
+    this.#blocks.splice(at, 2, { entries: block.entries.concat(next.entries), live: block.live + next.live });
+    return true;
   }
 
   /** The last block that begins at or before `key`; the first where none does. */
