@@ -38,7 +38,7 @@ export interface JournalStorage {
   listBlobs(prefix: string): string[];
   deleteBlob(key: string): void;
 
-  /** Rows written since the storage was opened, as the platform bills them; a deleted row counts as one too. */
+  /** Rows written since the storage was opened, all views of it together, as the platform bills them; a deleted row counts as one too. */
   rowsWritten(): number;
 }
 

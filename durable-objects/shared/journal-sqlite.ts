@@ -27,17 +27,19 @@ class SqliteJournalStorage implements JournalStorage {
   readonly #scope: TransactionScope;
   /** Whether the tables exist; `undefined`: not looked up yet. */
   #made: boolean | undefined;
-  #written = 0;
+  /** Shared by all views of one storage. */
+  readonly #written: { rows: number };
   readonly #participant: Participant = {
     capture: () => () => {
       this.#made = undefined;
     },
   };
 
-  constructor(storage: DurableObjectStorage, prefix: string) {
+  constructor(storage: DurableObjectStorage, prefix: string, written = { rows: 0 }) {
     if (!PREFIX.test(prefix))
       throw new SkerryError("misconfigured", `"${prefix}" is no table prefix: 1 to 40 of a-z, 0-9 and _, a letter first.`);
     this.#storage = storage;
+    this.#written = written;
     this.#prefix = prefix;
     this.#log = `${prefix}_log`;
     this.#blob = `${prefix}_blob`;
@@ -46,7 +48,7 @@ class SqliteJournalStorage implements JournalStorage {
   }
 
   within(prefix: string): JournalStorage {
-    return new SqliteJournalStorage(this.#storage, `${this.#prefix}_${prefix}`);
+    return new SqliteJournalStorage(this.#storage, `${this.#prefix}_${prefix}`, this.#written);
   }
 
   transaction<T>(run: () => T): T {
@@ -69,12 +71,12 @@ class SqliteJournalStorage implements JournalStorage {
   }
 
   replaceRow(row: StoredRow, last: number): void {
-    const before = this.#written;
+    const before = this.#written.rows;
     if (this.#isMade()) {
       const set = `UPDATE ${this.#log} SET last = ?, checksum = ?, bytes = ? WHERE first = ? AND part = 0 AND last = ?`;
       this.#write(set, row.last, row.checksum, row.bytes, row.first, last);
     }
-    if (this.#written === before) throw replaced(row.first, last);
+    if (this.#written.rows === before) throw replaced(row.first, last);
   }
 
   rows(from: number, part: number, limit: number): StoredRow[] {
@@ -122,7 +124,7 @@ class SqliteJournalStorage implements JournalStorage {
   }
 
   rowsWritten(): number {
-    return this.#written;
+    return this.#written.rows;
   }
 
   #readRows(query: string, ...bindings: SqlStorageValue[]): StoredRow[] {
@@ -141,12 +143,12 @@ class SqliteJournalStorage implements JournalStorage {
   }
 
   #delete(query: string, ...bindings: SqlStorageValue[]): void {
-    if (this.#isMade()) this.#written += this.#storage.sql.exec(query, ...bindings).rowsWritten;
+    if (this.#isMade()) this.#written.rows += this.#storage.sql.exec(query, ...bindings).rowsWritten;
   }
 
   #write(query: string, ...bindings: (SqlStorageValue | Uint8Array)[]): void {
     if (!this.#isMade()) this.#make();
-    this.#written += this.#storage.sql.exec(query, ...bindings).rowsWritten;
+    this.#written.rows += this.#storage.sql.exec(query, ...bindings).rowsWritten;
   }
 
   #isMade(): boolean {
@@ -161,7 +163,7 @@ class SqliteJournalStorage implements JournalStorage {
       `CREATE TABLE ${this.#log} (${log}, PRIMARY KEY (first, part)) STRICT, WITHOUT ROWID`,
       `CREATE TABLE ${this.#blob} (key TEXT PRIMARY KEY NOT NULL, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID`,
     ]) {
-      this.#written += this.#storage.sql.exec(table).rowsWritten;
+      this.#written.rows += this.#storage.sql.exec(table).rowsWritten;
     }
     this.#made = true;
   }

@@ -90,6 +90,9 @@ export function journalContract(name: string, withStorage: WithStorage, runs: nu
       storage.deleteRowsBefore(2);
       expect(storage.rows(0, 0, 99).map((each) => each.first)).toEqual([2, 3, 4, 5, 6, 7]);
       expect(storage.rowsWritten() - written).toBe(4);
+      const view = storage.within("view");
+      view.putBlob("a", bytes(1));
+      expect(storage.rowsWritten()).toBe(view.rowsWritten());
     });
 
     rule("keeps blobs by name, lists them by prefix, and takes a view's bytes alone", (fresh) => {

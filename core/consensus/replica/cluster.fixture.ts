@@ -200,12 +200,14 @@ export class Cluster {
     if (at === null || (member.alarm !== null && member.alarm <= at)) return;
     member.alarm = at;
     this.alarmsSet++;
-    this.#at(Math.max(at, this.now + 1), () => {
-      if (member.alarm !== at) return;
+    const live = () => member.alarm === at;
+    const fire = () => {
+      if (!live()) return;
       member.alarm = null;
       if (!this.hung.has(member.id)) this.#perform(member.id, this.replica(member.id).alarm(this.now));
       else this.#arm(member, this.now + 1_000);
-    });
+    };
+    this.#at(Math.max(at, this.now + 1), fire, live);
   }
 
   #call(from: number, to: number, bytes: Uint8Array, settle: (answer: Uint8Array | null) => void): void {

@@ -54,6 +54,8 @@ export class Core {
   restored = false;
   watching = false;
   observer: Observer | null = null;
+  /** A new member takes only a snapshot in which it is a member: there must be one. */
+  #confChanged = false;
   #resuming = false;
   #silent: NodeId = NO_NODE;
   /** What the node is to be told once it is not in the middle of something. */
@@ -207,8 +209,9 @@ export class Core {
   checkpointIfDue(): void {
     if (this.machine.halted !== null) return;
     const { bytes, rows } = this.storage.cost;
-    if (!shouldCheckpoint({ bytesSince: bytes, rowsSince: rows, checkpointBytes: this.machine.store.bytes })) return;
     const { applied: index, term, store } = this.machine;
+    if (!this.#confChanged && !shouldCheckpoint({ bytesSince: bytes, rowsSince: rows, checkpointBytes: store.bytes })) return;
+    this.#confChanged = false;
     if (index > this.storage.applied) this.storage.checkpoint({ index, term, conf: this.conf, data: store.snapshot() });
   }
 
@@ -333,9 +336,11 @@ export class Core {
   #apply(entry: Entry): void {
     const results = this.machine.apply(entry, this.leading?.book ?? null, this.clock);
     if (this.machine.halted !== null) return;
+    this.leading?.applied(entry.index);
     if (entry.kind === "conf") {
       try {
         this.conf = this.node.applyConfChange(decodeConfChange(entry.data));
+        this.#confChanged = true;
       } catch (error) {
         // All replicas refuse the same ones: what is refused depends on the configuration and the change alone.
         if (!(error instanceof RaftError) || error.code !== "badConfChange") throw error;

@@ -1,4 +1,4 @@
-import type { LeaseBook } from "../kv/leases.ts";
+import { LeaseBook } from "../kv/leases.ts";
 import type { Operation } from "../kv/types.ts";
 import { message } from "../raft/messages.ts";
 import type { RaftNode } from "../raft/node.ts";
@@ -21,7 +21,8 @@ export class Leading {
    */
   readonly floor: number;
   readonly reads: ReadQueue;
-  readonly book: LeaseBook;
+  /** Deadlines of leases; before {@link caughtUp} a guess. */
+  book: LeaseBook;
   readonly #id: NodeId;
   readonly #node: RaftNode;
   readonly #machine: Machine;
@@ -31,6 +32,7 @@ export class Leading {
   readonly #limits: ReplicaLimits;
   /** A single voter's round is under way until it is durable; for others, until it is committed. */
   unsynced = false;
+  readonly #resumed: boolean;
   /** It resumed, and has put nothing of its own into the log since. */
   #quiet: boolean;
   #compacting = false;
@@ -47,6 +49,7 @@ export class Leading {
     this.#id = id;
     this.term = term;
     this.floor = start.floor;
+    this.#resumed = start.resumed;
     this.#quiet = start.resumed;
     this.book = book;
     this.reads = new ReadQueue(node);
@@ -60,6 +63,11 @@ export class Leading {
   /** It has applied all that may have been answered before it began. */
   get caughtUp(): boolean {
     return this.#machine.applied >= this.floor;
+  }
+
+  /** An entry was applied. Renewals of the life before are known once the last of its entries is. */
+  applied(index: number): void {
+    if (this.#resumed && index === this.floor) this.book = LeaseBook.resume(this.#machine.store.leases());
   }
 
   /** Adds a command of the leader's own. */

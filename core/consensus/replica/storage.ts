@@ -83,7 +83,7 @@ export class ReplicaStorage implements RaftStorage {
   }
 
   get rowsWritten(): number {
-    return this.#rows.rowsWritten() + this.#stateRows.rowsWritten();
+    return this.#rows.rowsWritten();
   }
 
   /** What a replay would read; for the policy of checkpoints. */

@@ -1,0 +1,117 @@
+import { describe, expect, it } from "vitest";
+import { Cluster, get, put, shown } from "./cluster.fixture.ts";
+import type { Reply } from "./types.ts";
+
+const grant = (ttl: number, id = 0n) => ({ ask: "write", operation: { op: "leaseGrant", request: { id, ttl } }, session: null }) as const;
+
+function leaseOf(reply: Reply): bigint {
+  if (reply.reply !== "ok" || reply.value.told !== "write" || reply.value.result.op !== "leaseGrant")
+    throw new Error(JSON.stringify(reply));
+  return reply.value.result.response.id;
+}
+
+/** A group with a lease of `ttl` seconds and a key on it. */
+function leased(ttl: number) {
+  const cluster = new Cluster([1, 2, 3]);
+  const { reply, leader } = cluster.persist(grant(ttl));
+  const id = leaseOf(reply);
+  cluster.write(put("held", "yes", id), leader);
+  return { cluster, leader, id, at: cluster.now };
+}
+const held = (cluster: Cluster) => cluster.persist(get("held")).reply.value;
+const keepAlive = (cluster: Cluster, id: bigint) => cluster.persist({ ask: "leaseKeepAlive", id }).reply.value;
+
+describe("leases", () => {
+  it("[GR30] a lease ends by the alarm alone, with nobody asking, and not before its time", () => {
+    const { cluster, leader, at } = leased(5);
+    cluster.run(4_900);
+    expect(shown(cluster.ask(leader, get("held", { level: "stale" })))).toBe("yes");
+    cluster.run(at + 5_400 - cluster.now);
+    expect(shown(cluster.ask(leader, get("held", { level: "stale" })))).toBeNull();
+    cluster.run(60_000);
+    expect(cluster.pending).toBe(0);
+  });
+
+  it("[GR30] [GR31] also where every replica was evicted meanwhile, and each time it is looked at", () => {
+    const { cluster, at } = leased(6);
+    for (let i = 0; i < 20; i++) {
+      cluster.run(200);
+      for (const id of [1, 2, 3]) cluster.evict(id);
+    }
+    expect(held(cluster)).toMatchObject({ response: { count: 1 } });
+    for (const id of [1, 2, 3]) cluster.evict(id);
+    cluster.run(at + 6_000 * (4 / 3) + 500 - cluster.now);
+    expect(held(cluster)).toMatchObject({ response: { count: 0 } });
+  });
+
+  it("[GR31] keep-alives hold it, also those that no log has, over an eviction of the leader right after", () => {
+    const { cluster, leader, id } = leased(6);
+    const rows = cluster.replica(leader).rowsWritten;
+    for (let i = 0; i < 10; i++) {
+      cluster.run(1_000);
+      expect(keepAlive(cluster, id)).toMatchObject({ response: { id, ttl: 6 } });
+    }
+    // One in three is logged or so.
+    expect(cluster.replica(leader).rowsWritten - rows).toBeLessThan(8);
+    cluster.run(1_900);
+    expect(keepAlive(cluster, id)).toMatchObject({ response: { ttl: 6 } });
+    const last = cluster.now;
+    cluster.evict(leader);
+    cluster.run(last + 5_900 - cluster.now);
+    expect(held(cluster)).toMatchObject({ response: { count: 1 } });
+    cluster.run(5_000);
+    expect(held(cluster)).toMatchObject({ response: { count: 0 } });
+    expect(keepAlive(cluster, id)).toMatchObject({ response: { ttl: 0 } });
+  });
+
+  it("[GR32] a new leader lets every lease live its whole time again, and logs that it does", () => {
+    const { cluster, leader, id } = leased(5);
+    cluster.run(4_000);
+    cluster.hung.add(leader);
+    const next = cluster.write(put("x", "1"), leader).leader;
+    expect(next).not.toBe(leader);
+    cluster.run(4_500);
+    expect(cluster.persist({ ask: "leaseTimeToLive", id, keys: true }, next).reply.value).toMatchObject({
+      response: { grantedTtl: 5, keys: ["held"] },
+    });
+    cluster.evict(next);
+    cluster.run(4_000);
+    expect(cluster.persist(get("held"), next).reply.value).toMatchObject({ response: { count: 0 } });
+  });
+
+  it("[GR33] ends also where the leader is gone and nobody asks: a follower looks after it", () => {
+    const { cluster, leader } = leased(5);
+    cluster.hung.add(leader);
+    for (const id of [1, 2, 3]) if (id !== leader) cluster.evict(id);
+    cluster.run(60_000);
+    const others = [1, 2, 3].filter((id) => id !== leader);
+    expect(others.map((id) => shown(cluster.ask(id, get("held", { level: "stale" }))))).toEqual([null, null]);
+  });
+
+  it("[GR34] without leases no alarm is set, and one more for each lease's life", () => {
+    const cluster = new Cluster([1, 2, 3]);
+    for (let i = 0; i < 10; i++) cluster.write(put("a", String(i)));
+    cluster.run(60_000);
+    expect(cluster.alarmsSet).toBe(0);
+    cluster.persist(grant(60));
+    cluster.run(600_000);
+    expect(cluster.alarmsSet).toBeLessThan(12);
+    expect(cluster.pending).toBe(0);
+  });
+
+  it("[GR35] ids that nobody chose are chosen at random; unknown leases are etcd's errors", () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const ids = new Set(Array.from({ length: 20 }, () => leaseOf(cluster.persist(grant(60)).reply)));
+    expect(ids.size).toBe(20);
+    const leader = cluster.leader();
+    expect(cluster.ask(leader, { ask: "leases" }).reply).toMatchObject({
+      value: { response: { ids: [...ids].sort((a, b) => (a < b ? -1 : 1)) } },
+    });
+    expect(cluster.ask(leader, { ask: "write", operation: put("a", "1", 77n), session: null }).reply).toMatchObject({
+      reply: "refused",
+      grpc: 5,
+      message: "etcdserver: requested lease not found",
+    });
+    expect(cluster.ask(leader, { ask: "leaseTimeToLive", id: 77n, keys: false }).reply).toMatchObject({ value: { response: { ttl: -1 } } });
+  });
+});
