@@ -1,19 +1,9 @@
-/** One name of a shard; `deletedAt` in Unix milliseconds marks one that is gone. */
-export type EntryRecord = {
-  kind: "topic" | "room" | "group";
-  name: string;
-  version: number;
-  generation: number;
-  createdAt: number;
-  deletedAt: number | null;
-  /** JSON of what the kind is made with. */
-  config: string;
-};
+import type { EntryKind, EntryRecord, EntryStore, Told } from "../../core/wire/directory-rules.ts";
 
 const FORMAT = 1;
 
 /** The SQLite adapter of a directory shard. Reading a shard that nobody wrote to creates nothing. */
-export class DirectoryStore {
+export class DirectoryStore implements EntryStore {
   readonly #sql: SqlStorage;
   #ready = false;
 
@@ -21,25 +11,33 @@ export class DirectoryStore {
     this.#sql = sql;
   }
 
-  get(kind: EntryRecord["kind"], name: string): EntryRecord | null {
-    if (!this.#exists()) return null;
-    return this.#sql.exec<EntryRecord>(`${SELECT} WHERE kind = ? AND name = ?`, kind, name).toArray()[0] ?? null;
+  async get(kind: EntryKind, name: string): Promise<Told & { value: EntryRecord | null }> {
+    return told(this.#get(kind, name));
   }
 
-  /** Names that exist, after `after` in byte order of UTF-8. */
-  list(kind: EntryRecord["kind"], after: string | null, limit: number): EntryRecord[] {
-    if (!this.#exists()) return [];
-    return this.#sql
-      .exec<EntryRecord>(`${SELECT} WHERE kind = ? AND name > ? AND deleted_at IS NULL ORDER BY name LIMIT ?`, kind, after ?? "", limit)
-      .toArray();
-  }
-
-  put({ kind, name, version, generation, createdAt, deletedAt, config }: EntryRecord): void {
+  async put(entry: EntryRecord): Promise<Told & { value: boolean }> {
+    if ((this.#get(entry.kind, entry.name)?.version ?? 0) !== entry.version - 1) return told(false);
+    const { kind, name, version, generation, createdAt, deletedAt, config } = entry;
     this.#open();
     this.#sql.exec(
       "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
       ...[kind, name, version, generation, createdAt, deletedAt, config],
     );
+    return told(true, 1);
+  }
+
+  async list(kind: EntryKind, after: string | null, limit: number): Promise<Told & { value: EntryRecord[] }> {
+    if (!this.#exists()) return told([]);
+    return told(
+      this.#sql
+        .exec<EntryRecord>(`${SELECT} WHERE kind = ? AND name > ? AND deleted_at IS NULL ORDER BY name LIMIT ?`, kind, after ?? "", limit)
+        .toArray(),
+    );
+  }
+
+  #get(kind: EntryKind, name: string): EntryRecord | null {
+    if (!this.#exists()) return null;
+    return this.#sql.exec<EntryRecord>(`${SELECT} WHERE kind = ? AND name = ?`, kind, name).toArray()[0] ?? null;
   }
 
   #exists(): boolean {
@@ -61,3 +59,7 @@ export class DirectoryStore {
 }
 
 const SELECT = "SELECT kind, name, version, generation, created_at AS createdAt, deleted_at AS deletedAt, config FROM entries";
+
+function told<T>(value: T, rows = 0): Told & { value: T } {
+  return { value, position: null, level: "durable", rows };
+}

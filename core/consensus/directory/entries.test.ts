@@ -1,0 +1,85 @@
+import { expect, it } from "vitest";
+import { checkTopicConfig, type DirectoryPort } from "../../wire/directory.ts";
+import { DirectoryRules } from "../../wire/directory-rules.ts";
+import { KvStore } from "../kv/store.ts";
+import type { Told } from "../replica/types.ts";
+import { type AskGroup, GroupEntries } from "./entries.ts";
+
+const config = checkTopicConfig({ partitions: 2, key: "/origin" });
+
+/** A group of one store. `between` runs before each write: what another caller does in between. */
+function group(store = new KvStore(), between: () => void | Promise<void> = () => {}) {
+  const told = (value: Told) => ({ value, position: null, level: "linearizable" as const, rows: 0 });
+  const ask: AskGroup = async (ask) => {
+    if (ask.ask === "range") return told({ told: "range", response: store.range(ask.request) });
+    if (ask.ask !== "write") throw new Error(ask.ask);
+    await between();
+    const applied = store.apply({ operation: ask.operation, at: 0, session: ask.session });
+    if (!("result" in applied)) throw applied.error;
+    return told({ told: "write", result: applied.result });
+  };
+  let now = 1_000;
+  const port: DirectoryPort = new DirectoryRules(new GroupEntries(ask), () => now++);
+  return { port, store };
+}
+
+it("[WD4] the same again changes nothing; another configuration is a conflict", async () => {
+  const { port, store } = group();
+  const { value: made } = await port.putTopic("flights", config);
+  expect(made).toMatchObject({ created: true, topic: { ...config, version: 1, generation: 1 } });
+  const { revision } = store;
+  expect((await port.putTopic("flights", config)).value).toEqual({ created: false, topic: made.topic });
+  await expect(port.putTopic("flights", { ...config, partitions: 3 })).rejects.toMatchObject({ code: "conflict" });
+  expect(store.revision).toBe(revision);
+  expect((await port.getTopic("flights")).value).toEqual(made.topic);
+  expect((await port.getRoom("flights")).value).toBeNull();
+});
+
+it("[WD5] a name made again after it was deleted has a higher generation and a higher version", async () => {
+  const { port } = group();
+  await port.putTopic("t", config);
+  expect((await port.deleteTopic("t")).value).toEqual({ deleted: true });
+  expect((await port.deleteTopic("t")).value).toEqual({ deleted: false });
+  expect((await port.getTopic("t")).value).toBeNull();
+  expect((await port.putTopic("t", { ...config, partitions: 5 })).value).toMatchObject({
+    created: true,
+    topic: { version: 3, generation: 2, partitions: 5 },
+  });
+});
+
+it("[WD6] a list has every name once, in the order of UTF-8 bytes, page by page", async () => {
+  const { port } = group();
+  const names = ["\u{1f600}", "\uffee", "z", "a", " ", "A/b", "é", "%2F", "a\u{10ffff}"];
+  for (const name of names) await port.putRoom(name);
+  await port.putTopic("b", config);
+  await port.deleteRoom("a");
+  const seen: string[] = [];
+  for (let after: string | null = null; ; ) {
+    const { value }: { value: { name: string }[] } = await port.listRooms(after, 2);
+    seen.push(...value.map(({ name }) => name));
+    if (value.length < 2) break;
+    after = value.at(-1)!.name;
+  }
+  expect(seen).toEqual([" ", "%2F", "A/b", "a\u{10ffff}", "z", "é", "\uffee", "\u{1f600}"]);
+});
+
+it("[WD10] of two callers who make or change one name at once, one does it and the other is told what there is", async () => {
+  const store = new KvStore();
+  const other = group(store).port;
+  let race = true;
+  const { port } = group(store, async () => {
+    if (race) {
+      race = false;
+      await other.putTopic("t", config);
+    }
+  });
+  expect((await port.putTopic("t", config)).value).toMatchObject({ created: false, topic: { version: 1 } });
+
+  const { value } = await port.putGroup("g", { replicas: 3, regions: ["enam", "weur", "wnam"] });
+  race = false;
+  const { group: made } = value;
+  const learner = { id: 4, region: null, learner: true };
+  await other.updateGroup("g", made.version, { members: [...made.members, learner], nextId: 5 });
+  await expect(port.updateGroup("g", made.version, { members: made.members, nextId: 6 })).rejects.toMatchObject({ code: "stale_metadata" });
+  expect((await port.getGroup("g")).value).toMatchObject({ version: 2, nextId: 5 });
+});

@@ -1,0 +1,194 @@
+import { type Answer, answer, type Level, type Position } from "./answer.ts";
+import {
+  checkGroupConfig,
+  checkMembers,
+  checkTopicConfig,
+  type DirectoryPort,
+  firstMembers,
+  type GroupConfig,
+  type GroupMeta,
+  type RoomMeta,
+  sameGroupConfig,
+  sameTopicConfig,
+  type TopicConfig,
+  type TopicMeta,
+} from "./directory.ts";
+import { SkerryError } from "./errors.ts";
+import { checkName } from "./names.ts";
+
+export type EntryKind = "topic" | "room" | "group";
+
+/**
+ * One name of a directory; `deletedAt` in Unix milliseconds marks one that is gone. Entries are never removed: a deleted one stays
+ * with its generation, so that a name made again gets a higher one.
+ */
+export type EntryRecord = {
+  kind: EntryKind;
+  name: string;
+  version: number;
+  generation: number;
+  createdAt: number;
+  deletedAt: number | null;
+  /** JSON of what the kind is made with. */
+  config: string;
+};
+
+/** What a store's answer tells beside its value. */
+export type Told = { position: Position; level: Level; rows: number };
+
+/** Where entries are kept. Two implementations: a table of an object, and the keys of a group. */
+export interface EntryStore {
+  get(kind: EntryKind, name: string): Promise<Told & { value: EntryRecord | null }>;
+  /** Writes an entry, of version `entry.version`, if the stored one's is the one before (none: 0); false, and nothing done, if not. */
+  put(entry: EntryRecord): Promise<Told & { value: boolean }>;
+  /** Entries that exist, by name after `after` in byte order of UTF-8. */
+  list(kind: EntryKind, after: string | null, limit: number): Promise<Told & { value: EntryRecord[] }>;
+}
+
+/** A name that everybody changes at once is given up after so many attempts. */
+const ATTEMPTS = 8;
+
+/** The rules of a directory, whatever keeps its entries. */
+export class DirectoryRules implements DirectoryPort {
+  readonly #store: EntryStore;
+  readonly #now: () => number;
+
+  /** @param now Unix milliseconds */
+  constructor(store: EntryStore, now: () => number) {
+    this.#store = store;
+    this.#now = now;
+  }
+
+  async putTopic(name: string, config: TopicConfig): Promise<Answer<{ topic: TopicMeta; created: boolean }>> {
+    const wanted = checkTopicConfig(config);
+    const { entry, created, told } = await this.#put("topic", name, JSON.stringify(wanted));
+    const topic = topicOf(entry);
+    if (!created && !sameTopicConfig(topic, wanted))
+      throw new SkerryError(
+        "conflict",
+        `The topic "${name}" exists with another configuration. Delete it first, or ask for the one it has.`,
+        { extra: { existing: topic } },
+      );
+    return of({ topic, created }, told);
+  }
+
+  getTopic(name: string): Promise<Answer<TopicMeta | null>> {
+    return this.#get("topic", name, topicOf);
+  }
+
+  deleteTopic(name: string): Promise<Answer<{ deleted: boolean }>> {
+    return this.#delete("topic", name);
+  }
+
+  listTopics(after: string | null, limit: number): Promise<Answer<TopicMeta[]>> {
+    return this.#list("topic", after, limit, topicOf);
+  }
+
+  async putRoom(name: string): Promise<Answer<{ room: RoomMeta; created: boolean }>> {
+    const { entry, created, told } = await this.#put("room", name, "{}");
+    return of({ room: roomOf(entry), created }, told);
+  }
+
+  getRoom(name: string): Promise<Answer<RoomMeta | null>> {
+    return this.#get("room", name, roomOf);
+  }
+
+  deleteRoom(name: string): Promise<Answer<{ deleted: boolean }>> {
+    return this.#delete("room", name);
+  }
+
+  listRooms(after: string | null, limit: number): Promise<Answer<RoomMeta[]>> {
+    return this.#list("room", after, limit, roomOf);
+  }
+
+  async putGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; created: boolean }>> {
+    const wanted = checkGroupConfig(config);
+    const { entry, created, told } = await this.#put("group", name, JSON.stringify({ ...wanted, ...firstMembers(wanted) }));
+    const group = groupOf(entry);
+    if (!created && !sameGroupConfig(group, wanted))
+      throw new SkerryError("conflict", `The group "${name}" exists with another configuration. Change its members instead.`, {
+        extra: { existing: group },
+      });
+    return of({ group, created }, told);
+  }
+
+  getGroup(name: string): Promise<Answer<GroupMeta | null>> {
+    return this.#get("group", name, groupOf);
+  }
+
+  deleteGroup(name: string): Promise<Answer<{ deleted: boolean }>> {
+    return this.#delete("group", name);
+  }
+
+  listGroups(after: string | null, limit: number): Promise<Answer<GroupMeta[]>> {
+    return this.#list("group", after, limit, groupOf);
+  }
+
+  async updateGroup(name: string, version: number, change: Pick<GroupMeta, "members" | "nextId">): Promise<Answer<GroupMeta>> {
+    const { value: entry } = await this.#store.get("group", name);
+    if (entry === null || entry.deletedAt !== null) throw new SkerryError("group_not_found", `There is no group "${name}".`);
+    const stale = () => new SkerryError("stale_metadata", `The group "${name}" was changed meanwhile; read it anew.`, { retryAfter: 1 });
+    if (entry.version !== version) throw stale();
+    const { members, nextId } = change;
+    checkMembers({ members, nextId });
+    const next = { ...entry, version: version + 1, config: JSON.stringify({ ...JSON.parse(entry.config), members, nextId }) };
+    const told = await this.#store.put(next);
+    if (!told.value) throw stale();
+    return of(groupOf(next), told);
+  }
+
+  async #get<T>(kind: EntryKind, name: string, map: (entry: EntryRecord) => T): Promise<Answer<T | null>> {
+    const told = await this.#store.get(kind, name);
+    return of(told.value !== null && told.value.deletedAt === null ? map(told.value) : null, told);
+  }
+
+  async #list<T>(kind: EntryKind, after: string | null, limit: number, map: (entry: EntryRecord) => T): Promise<Answer<T[]>> {
+    const told = await this.#store.list(kind, after, limit);
+    return of(told.value.map(map), told);
+  }
+
+  async #put(kind: EntryKind, name: string, config: string): Promise<{ entry: EntryRecord; created: boolean; told: Told }> {
+    checkName(kind, name);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const before = await this.#store.get(kind, name);
+      const { value } = before;
+      if (value !== null && value.deletedAt === null) return { entry: value, created: false, told: before };
+      const [version, generation] = [(value?.version ?? 0) + 1, (value?.generation ?? 0) + 1];
+      const entry: EntryRecord = { kind, name, version, generation, createdAt: this.#now(), deletedAt: null, config };
+      const told = await this.#store.put(entry);
+      if (told.value) return { entry, created: true, told };
+    }
+    throw contended(kind, name);
+  }
+
+  async #delete(kind: EntryKind, name: string): Promise<Answer<{ deleted: boolean }>> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const before = await this.#store.get(kind, name);
+      const entry = before.value;
+      if (entry === null || entry.deletedAt !== null) return of({ deleted: false }, before);
+      const told = await this.#store.put({ ...entry, version: entry.version + 1, deletedAt: this.#now() });
+      if (told.value) return of({ deleted: true }, told);
+    }
+    throw contended(kind, name);
+  }
+}
+
+function of<T>(value: T, { position, level, rows }: Told): Answer<T> {
+  return answer(value, position, level, rows);
+}
+
+function contended(kind: EntryKind, name: string): SkerryError {
+  return new SkerryError("unavailable", `Others keep changing the ${kind} "${name}".`, { retryAfter: 1 });
+}
+
+function roomOf({ name, version, generation, createdAt }: EntryRecord): RoomMeta {
+  return { name, version, generation, createdAt };
+}
+
+function groupOf(entry: EntryRecord): GroupMeta {
+  return { ...(JSON.parse(entry.config) as Omit<GroupMeta, keyof RoomMeta>), ...roomOf(entry) };
+}
+
+function topicOf(entry: EntryRecord): TopicMeta {
+  return { ...(JSON.parse(entry.config) as TopicConfig), ...roomOf(entry) };
+}
