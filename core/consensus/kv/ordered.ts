@@ -1,23 +1,28 @@
 /** Entries a block takes before it is split, and below which it is joined with its neighbour. */
-const MAX_BLOCK = 256;
-const MIN_BLOCK = 64;
+const MAX_BLOCK = 64;
+const MIN_BLOCK = 16;
 
 /** `live`: to be counted by {@link OrderedIndex.countLive}; whoever changes it tells {@link OrderedIndex.liveChanged}. */
 export type Indexed = { readonly key: string; readonly live: boolean };
-type Block<E> = { entries: E[]; live: number };
+/** `keys` are those of the entries, in a list of their own: a search that looks at nothing else misses the cache less. */
+type Block<E> = { keys: string[]; entries: E[]; live: number };
 
 /**
- * Entries by key, also in the order of keys: a Map for one key, and sorted blocks of at most 256 entries for ranges. A
+ * Entries by key, also in the order of keys: a Map for one key, and sorted blocks of at most 64 entries for ranges. A
  * range costs two binary searches and what it visits, a count what it covers in blocks; an insertion moves at most a block.
  */
 export class OrderedIndex<E extends Indexed> {
   readonly #byKey = new Map<string, E>();
   readonly #blocks: Block<E>[] = [];
+  /** The first key of each block. */
+  readonly #firsts: string[] = [];
 
   /** An index of entries that are in order and distinct. */
   static fromSorted<E extends Indexed>(entries: E[]): OrderedIndex<E> {
     const index = new OrderedIndex<E>();
-    for (let at = 0; at < entries.length; at += MAX_BLOCK / 2) index.#blocks.push(blockOf(entries.slice(at, at + MAX_BLOCK / 2)));
+    for (let at = 0; at < entries.length; at += MAX_BLOCK / 2) {
+      index.#insertBlock(index.#blocks.length, blockOf(entries.slice(at, at + MAX_BLOCK / 2)));
+    }
     for (const entry of entries) index.#byKey.set(entry.key, entry);
     return index;
   }
@@ -33,38 +38,47 @@ export class OrderedIndex<E extends Indexed> {
   /** The key must be new. */
   add(entry: E): void {
     this.#byKey.set(entry.key, entry);
-    const blocks = this.#blocks;
     const at = this.#placeOf(entry.key);
-    const block = blocks[at];
+    const block = this.#blocks[at];
     if (block === undefined) {
-      blocks.push(blockOf([entry]));
+      this.#insertBlock(0, blockOf([entry]));
       return;
     }
-    const { entries } = block;
-    const position = lowerBound(entries, entry.key);
-    if (entries.length < MAX_BLOCK) {
+    const position = lowerBound(block.keys, entry.key);
+    const { length } = block.keys;
+    if (length < MAX_BLOCK) {
       insert(block, position, entry);
-    } else if (at === blocks.length - 1 && position === entries.length) {
+      if (position === 0) this.#firsts[at] = entry.key;
+    } else if (at === this.#blocks.length - 1 && position === length) {
       // Keys that come in order fill their blocks.
-      blocks.push(blockOf([entry]));
+      this.#insertBlock(at + 1, blockOf([entry]));
     } else {
-      const upper = blockOf(entries.splice(MAX_BLOCK / 2));
+      const upper = blockOf(block.entries.splice(MAX_BLOCK / 2));
+      block.keys.length = block.entries.length;
       block.live -= upper.live;
-      blocks.splice(at + 1, 0, upper);
-      if (position <= entries.length) insert(block, position, entry);
+      this.#insertBlock(at + 1, upper);
+      if (position <= MAX_BLOCK / 2) insert(block, position, entry);
       else insert(upper, position - MAX_BLOCK / 2, entry);
+      if (position === 0) this.#firsts[at] = entry.key;
     }
   }
 
   delete(key: string): void {
     if (!this.#byKey.delete(key)) return;
-    const blocks = this.#blocks;
     const at = this.#placeOf(key);
-    const block = blocks[at]!;
-    const [gone] = block.entries.splice(lowerBound(block.entries, key), 1);
+    const block = this.#blocks[at]!;
+    const position = lowerBound(block.keys, key);
+    block.keys.splice(position, 1);
+    const [gone] = block.entries.splice(position, 1);
     if (gone!.live) block.live--;
-    if (block.entries.length === 0) blocks.splice(at, 1);
-    else if (block.entries.length < MIN_BLOCK && !this.#join(at)) this.#join(at - 1);
+    const [first] = block.keys;
+    if (first === undefined) {
+      this.#blocks.splice(at, 1);
+      this.#firsts.splice(at, 1);
+      return;
+    }
+    this.#firsts[at] = first;
+    if (block.keys.length < MIN_BLOCK && !this.#join(at)) this.#join(at - 1);
   }
 
   liveChanged(entry: E): void {
@@ -99,52 +113,68 @@ export class OrderedIndex<E extends Indexed> {
     const blocks = this.#blocks;
     const first = this.#placeOf(start);
     for (let at = first; at < blocks.length; at++) {
+      if (end !== null && this.#firsts[at]! >= end) return;
       const block = blocks[at]!;
-      const { entries } = block;
-      if (end !== null && entries[0]!.key >= end) return;
-      const from = at === first ? lowerBound(entries, start) : 0;
-      const to = end === null || entries[entries.length - 1]!.key < end ? entries.length : lowerBound(entries, end);
+      const { keys } = block;
+      const from = at === first ? lowerBound(keys, start) : 0;
+      const to = end === null || keys[keys.length - 1]! < end ? keys.length : lowerBound(keys, end);
       if (!visit(block, from, to)) return;
     }
+  }
+
+  #insertBlock(at: number, block: Block<E>): void {
+    this.#blocks.splice(at, 0, block);
+    this.#firsts.splice(at, 0, block.keys[0]!);
   }
 
   /** Makes one of a block and the next, where that leaves room to grow. */
   #join(at: number): boolean {
     const [block, next] = [this.#blocks[at], this.#blocks[at + 1]];
-    if (block === undefined || next === undefined || block.entries.length + next.entries.length > MAX_BLOCK / 2) return false;
-    this.#blocks.splice(at, 2, { entries: block.entries.concat(next.entries), live: block.live + next.live });
+    if (block === undefined || next === undefined || block.keys.length + next.keys.length > MAX_BLOCK / 2) return false;
+    this.#blocks.splice(at, 2, {
+      keys: block.keys.concat(next.keys),
+      entries: block.entries.concat(next.entries),
+      live: block.live + next.live,
+    });
+    this.#firsts.splice(at + 1, 1);
     return true;
   }
 
   /** The last block that begins at or before `key`; the first where none does. */
   #placeOf(key: string): number {
-    let low = 0;
-    let high = this.#blocks.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.#blocks[middle]!.entries[0]!.key <= key) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return Math.max(0, upperBound(this.#firsts, key) - 1);
   }
 }
 
 function blockOf<E extends Indexed>(entries: E[]): Block<E> {
-  return { entries, live: entries.reduce((sum, { live }) => sum + (live ? 1 : 0), 0) };
+  return { keys: entries.map(({ key }) => key), entries, live: entries.reduce((sum, { live }) => sum + (live ? 1 : 0), 0) };
 }
 
 function insert<E extends Indexed>(block: Block<E>, position: number, entry: E): void {
+  block.keys.splice(position, 0, entry.key);
   block.entries.splice(position, 0, entry);
   if (entry.live) block.live++;
 }
 
 /** The first position whose key is not below `key`. */
-function lowerBound(entries: readonly Indexed[], key: string): number {
+function lowerBound(keys: readonly string[], key: string): number {
   let low = 0;
-  let high = entries.length;
+  let high = keys.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (entries[middle]!.key < key) low = middle + 1;
+    if (keys[middle]! < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The first position whose key is above `key`. */
+function upperBound(keys: readonly string[], key: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (keys[middle]! <= key) low = middle + 1;
     else high = middle;
   }
   return low;
