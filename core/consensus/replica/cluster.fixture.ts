@@ -34,6 +34,8 @@ export class Cluster {
   readonly cuts = new Set<string>();
   readonly hung = new Set<number>();
   drop = 0;
+  /** Calls from one replica to another are served by a third, a copy that does not know it was superseded: whatever it writes fails. */
+  impostor: { from: number; to: number; served: number } | null = null;
   readonly #options: Partial<ReplicaOptions>;
   #events: Event[] = [];
   #order = 0;
@@ -211,6 +213,11 @@ export class Cluster {
   }
 
   #call(from: number, to: number, bytes: Uint8Array, settle: (answer: Uint8Array | null) => void): void {
+    const { impostor } = this;
+    if (impostor?.from === from && impostor.to === to) {
+      this.#at(this.now + this.delay, () => settle(this.#impersonate(impostor, bytes)));
+      return;
+    }
     const lost = (a: number, b: number) =>
       this.cuts.has(`${a}>${b}`) || this.hung.has(b) || (this.drop > 0 && this.random(1_000) < this.drop * 1_000);
     if (lost(from, to)) return;
@@ -222,6 +229,17 @@ export class Cluster {
       if (lost(to, from)) return;
       this.#at(this.now + this.delay, () => settle(answer?.slice() ?? null));
     });
+  }
+
+  #impersonate({ to, served }: { to: number; served: number }, bytes: Uint8Array): Uint8Array | null {
+    const member = this.member(served);
+    member.replica ??= Replica.open(member.rows, { id: to, random: this.random, placement: "simulated", ...this.#options })!;
+    const { replica } = member;
+    // It woke before it was superseded: the row that this takes was written.
+    replica.watch(true, this.now);
+    const written = replica.rowsWritten;
+    const { answer } = replica.step(bytes.slice(), this.now);
+    return replica.rowsWritten === written ? answer : null;
   }
 
   #at(at: number, run: () => void, live = () => true): void {

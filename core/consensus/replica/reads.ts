@@ -3,7 +3,9 @@ import type { RaftNode } from "../raft/node.ts";
 /** What waits until the leader has made sure that it leads. Called once all that was committed before is applied. */
 export type Read = () => void;
 
-type Attempt = { id: number; context: Uint8Array; reads: Read[]; begun: number; fenced: boolean };
+/** Reads that are confirmed together, by whatever confirms them first. `begun`: nothing earlier confirms them. */
+type Batch = { reads: Read[]; begun: number };
+type Attempt = { context: Uint8Array; batches: Batch[]; begun: number; fenced: boolean };
 
 /**
  * Linearizable reads of a leader, many to a round (SPEC, reads). One round is under way at a time; what is asked meanwhile waits
@@ -14,10 +16,8 @@ export class ReadQueue {
   readonly #node: RaftNode;
   #waiting: Read[] = [];
   #attempt: Attempt | null = null;
-  /** Confirmed up to an index that is not applied yet. */
-  #confirmed: { index: number; reads: Read[]; begun: number }[] = [];
-  /** Reads that the round of writes up to `index` will confirm. */
-  #riding: { index: number; reads: Read[]; begun: number }[] = [];
+  /** Confirmed once the entry at `index` is applied: that of a round of writes, or the commit index of a read round. */
+  #due: { index: number; batch: Batch }[] = [];
   #attempts = 0;
   /** All that was committed at this time is shown by what is applied now. */
   freshAt = Number.NEGATIVE_INFINITY;
@@ -40,10 +40,9 @@ export class ReadQueue {
     this.#waiting.push(read);
   }
 
-  /** A round of writes was begun: once the entry at `index` is committed, what waits now is confirmed too. */
+  /** A round of writes was begun: once the entry at `index` is applied, all that was asked before is confirmed. */
   ride(index: number, now: number): void {
-    this.#riding.push({ index, reads: this.#waiting, begun: now });
-    this.#waiting = [];
+    for (const batch of [...(this.#attempt?.batches ?? []), this.#batch(now)]) this.#due.push({ index, batch });
   }
 
   /**
@@ -52,19 +51,28 @@ export class ReadQueue {
    */
   pump(now: number, fenced: boolean, patience: number): boolean {
     const attempt = this.#attempt;
-    if (attempt === null) return this.#waiting.length > 0 && this.#begin(now, fenced);
+    if (attempt === null || attempt.batches.every(({ reads }) => reads.length === 0)) {
+      // A round of writes was faster.
+      this.#attempt = null;
+      return this.#waiting.length > 0 && this.#begin([this.#batch(now)], now, fenced);
+    }
     // A fenced round goes on for as long as this node leads: its heartbeats are repeated.
     if (attempt.fenced || (!fenced && now - attempt.begun < patience)) return false;
     // What the old round still gets is not counted: its acknowledgements were not fenced.
-    this.#waiting = [...attempt.reads, ...this.#waiting];
-    return this.#begin(now, true);
+    return this.#begin([...attempt.batches, this.#batch(now)], now, true);
   }
 
-  #begin(now: number, fenced: boolean): boolean {
+  /** What waits, as a batch of its own: a round that began before must not confirm it. */
+  #batch(now: number): Batch {
+    const reads = this.#waiting;
+    this.#waiting = [];
+    return { reads, begun: now };
+  }
+
+  #begin(batches: Batch[], now: number, fenced: boolean): boolean {
     const id = ++this.#attempts;
     const context = Uint8Array.of(...[0, 8, 16, 24, 32, 40].map((shift) => Math.floor(id / 2 ** shift) & 255));
-    this.#attempt = { id, context, reads: this.#waiting, begun: now, fenced };
-    this.#waiting = [];
+    this.#attempt = { context, batches, begun: now, fenced };
     this.#node.readIndex(context);
     if (fenced) this.#node.acknowledgeRead(context);
     return fenced;
@@ -75,17 +83,20 @@ export class ReadQueue {
     const attempt = this.#attempt;
     if (attempt === null || context.length !== attempt.context.length || context.some((byte, i) => byte !== attempt.context[i])) return;
     this.#attempt = null;
-    this.#confirmed.push({ index, reads: attempt.reads, begun: attempt.begun });
+    for (const batch of attempt.batches) this.#due.push({ index, batch });
   }
 
   /** Serves what is confirmed and applied. */
   applied(index: number): void {
-    for (const queue of [this.#riding, this.#confirmed]) {
-      while (queue.length > 0 && queue[0]!.index <= index) {
-        const { reads, begun } = queue.shift()!;
-        if (begun > this.freshAt) this.freshAt = begun;
-        for (const read of reads) read();
-      }
+    if (this.#due.length === 0) return;
+    const due = this.#due.filter((each) => each.index <= index);
+    if (due.length === 0) return;
+    this.#due = this.#due.filter((each) => each.index > index);
+    for (const { batch } of due) {
+      const { reads } = batch;
+      batch.reads = [];
+      this.freshAt = Math.max(this.freshAt, batch.begun);
+      for (const read of reads) read();
     }
   }
 

@@ -118,10 +118,16 @@ export class Replica {
 
   /** A request, under a number of the caller's; it gets one reply, here or later. */
   ask(id: number, ask: Ask, hint: Hint, now: number): Effects {
+    return this.asks([{ id, ask, hint }], now);
+  }
+
+  /** Requests that came together: what they write goes in one round. */
+  asks(requests: readonly { id: number; ask: Ask; hint: Hint }[], now: number): Effects {
     return this.#turn(now, () => {
       this.#askedAt = this.#core.now;
       this.#livelyAt = this.#core.now;
-      this.#desk.open({ id, ask, hint, deadline: this.#core.now + this.#core.timing.ask });
+      const deadline = this.#core.now + this.#core.timing.ask;
+      for (const request of requests) this.#desk.open({ ...request, deadline });
     });
   }
 
