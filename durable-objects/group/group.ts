@@ -15,7 +15,7 @@ import { identify } from "../streams.ts";
 import { type FaultPlan, Faults } from "./faults.ts";
 import { groupObject, replicaName } from "./names.ts";
 import { measuredPlace } from "./place.ts";
-import { GroupSockets } from "./sockets.ts";
+import { GroupSockets, type SocketRequest } from "./sockets.ts";
 
 /** How a replica begins: with the others of a new group, all of them told the same, or as one to be added to a group. */
 export type Beginning = { kind: "found"; voters: number[]; state: Uint8Array } | { kind: "join" };
@@ -66,10 +66,14 @@ export class Group extends DurableObject<Env> {
   /** A request; `hint` says which leader did not answer. */
   async ask(ask: Ask, hint: Hint = NO_HINT): Promise<Answer<Reply>> {
     if (this.#faults.active) await this.#faults.pass();
-    const { promise, resolve } = Promise.withResolvers<Reply>();
-    this.#ask(ask, hint, resolve);
-    const reply = await promise;
+    const reply = await this.#asked(ask, hint);
     return this.#answer(reply, reply.reply === "ok" ? reply.achieved : "eventual");
+  }
+
+  #asked(ask: Ask, hint: Hint = NO_HINT): Promise<Reply> {
+    const { promise, resolve } = Promise.withResolvers<Reply>();
+    this.#ask([{ ask, hint, done: resolve }]);
+    return promise;
   }
 
   /** What this replica knows, for people to look at. It wakes no other. Null where it is no member. */
@@ -79,7 +83,8 @@ export class Group extends DurableObject<Env> {
 
   /** The whole state, as {@link Beginning} takes it; with all that was committed before the call. Throws `unavailable`, `not_leader`. */
   async snapshot(): Promise<Answer<{ revision: number; state: Uint8Array }>> {
-    const { reply } = (await this.ask({ ask: "leases" })).value;
+    if (this.#faults.active) await this.#faults.pass();
+    const { reply } = await this.#asked({ ask: "leases" });
     if (reply !== "ok")
       throw new SkerryError(reply === "notLeader" ? "not_leader" : "no_quorum", "A snapshot is the leader's to give.", { retryAfter: 1 });
     const { store } = this.#run();
@@ -155,13 +160,16 @@ export class Group extends DurableObject<Env> {
     await this.#alarms.fire(Date.now(), handle, (name, error) => this.#warn(`the alarm "${name}" failed`, error));
   }
 
-  #ask(ask: Ask, hint: Hint, done: (reply: Reply) => void): void {
-    const id = ++this.#lastAsk;
-    this.#asks.set(id, done);
+  #ask(requests: readonly SocketRequest[]): void {
+    const asks = requests.map(({ ask, hint, done }) => {
+      const id = ++this.#lastAsk;
+      this.#asks.set(id, done);
+      return { id, ask, hint };
+    });
     try {
-      this.#do((replica, now) => replica.ask(id, ask, hint, now));
+      this.#do((replica, now) => replica.asks(asks, now));
     } catch (thrown) {
-      this.#asks.delete(id);
+      for (const { id } of asks) this.#asks.delete(id);
       throw thrown;
     }
   }
@@ -183,6 +191,7 @@ export class Group extends DurableObject<Env> {
     }
     if (effects.changes.length > 0 && this.#hasSockets()) this.#opensSockets().changed(effects.changes);
     if (effects.restored && this.#hasSockets()) this.#opensSockets().replaced();
+    this.#sockets?.compacted();
     this.#sockets?.flush();
     for (const call of effects.calls) void this.#call(call.call, call.to, call.bytes);
     this.#setTimer(effects.wakeIn);
@@ -255,12 +264,13 @@ export class Group extends DurableObject<Env> {
       generation: Number(parts[2]!.slice(1)),
       member: Number(parts[3]),
       store: () => this.#run().store,
-      ask: (ask, hint, done) => this.#ask(ask, hint, done),
+      ask: (requests) => this.#ask(requests),
       introspect: async (token) => {
         const project = this.env.PROJECT.getByName(objectName(scope, "platform", "project"));
         return (await project.introspect(token, { class: "GROUP", object: identify(this.ctx).name })).value;
       },
-      watched: (watching) => void this.#do((replica, now) => replica.watch(watching, now)),
+      // Not in the middle of another turn, which it may be that noticed.
+      watched: (watching) => queueMicrotask(() => this.#replica && void this.#do((replica, now) => replica.watch(watching, now))),
     });
     return this.#sockets;
   }

@@ -9,10 +9,13 @@ import { WatchTargets } from "../../core/consensus/socket/watches.ts";
 import { CallDesk, CallLoad } from "../../core/wire/calls.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { CallFrame } from "../../core/wire/frames.ts";
-import type { Actor } from "../../core/wire/grant.ts";
+import type { Actor, Right } from "../../core/wire/grant.ts";
 import { type Effect, type Publication, Session, type Ask as Subscription } from "../../core/wire/session.ts";
 import { perform } from "../../core/wire/session-drive.ts";
 import { type Attachment, acceptSocket, readAttachment, type SocketActor, socketActor, writeAttachment } from "../shared/sockets.ts";
+
+/** A request and who waits for its one reply. */
+export type SocketRequest = { ask: Ask; hint: Hint; done: (reply: Reply) => void };
 
 /** What the sockets of a replica need of it. */
 export type SocketHost = {
@@ -20,15 +23,16 @@ export type SocketHost = {
   generation: number;
   member: number;
   store(): KvStore;
-  /** One reply comes, now or later; then {@link GroupSockets.flush} is called. */
-  ask(ask: Ask, hint: Hint, done: (reply: Reply) => void): void;
+  /** Requests that came in one frame; each gets one reply, now or later, and then {@link GroupSockets.flush} is called. */
+  ask(requests: readonly SocketRequest[]): void;
   /** Who a token is. It must still be good, and is registered with its holder. */
   introspect(token: string): Promise<Actor>;
   /** Something waits for an event here, or nothing does any more. */
   watched(watching: boolean): void;
 };
 
-type Peer = { socket: WebSocket; session: Session; desk: CallDesk; actor: SocketActor };
+/** `saved`: what its attachment holds. `targets`: what it watches. */
+type Peer = { socket: WebSocket; session: Session; desk: CallDesk; actor: SocketActor; saved: string; targets: ReadonlySet<string> };
 
 /**
  * The sockets of a replica: calls are requests, subscriptions are watches (core/consensus/socket/SPEC.md). They survive the
@@ -70,7 +74,6 @@ export class GroupSockets {
         : peer.session.close(new SkerryError("bad_frame", "Frames are JSON text; this one was binary."));
     this.#perform(peer, effects, typeof data === "string" ? data.length : 0);
     this.flush();
-    this.#settle();
   }
 
   closed(socket: WebSocket): void {
@@ -90,7 +93,8 @@ export class GroupSockets {
       const attachment: Attachment<string> | null = this.#peers.has(socket) ? null : readAttachment<string>(socket);
       if (attachment === null || socket.readyState !== WebSocket.OPEN) continue;
       const peer = this.#add(socket, Session.restore(attachment.state), attachment.actor);
-      for (const target of peer.session.targets()) this.#targets.open(target);
+      peer.targets = peer.session.targets();
+      for (const target of peer.targets) this.#targets.open(target);
     }
     this.#readAgain();
     this.#settle();
@@ -100,6 +104,10 @@ export class GroupSockets {
   changed(changes: Change[]): void {
     this.wake();
     if (this.#targets.size > 0) for (const { revision, events } of changes) this.#publish(this.#targets.apply(revision, events));
+  }
+
+  /** Tells silent watchers how far nothing happened, where history went: they could not go on from where they are. */
+  compacted(): void {
     const { compactRevision } = this.#host.store();
     if (compactRevision === this.#compacted) return;
     this.#compacted = compactRevision;
@@ -120,7 +128,7 @@ export class GroupSockets {
   }
 
   #add(socket: WebSocket, session: Session, actor: SocketActor): Peer {
-    const peer = { socket, session, desk: new CallDesk(this.#load), actor };
+    const peer: Peer = { socket, session, desk: new CallDesk(this.#load), actor, saved: "", targets: new Set() };
     this.#peers.set(socket, peer);
     return peer;
   }
@@ -145,7 +153,7 @@ export class GroupSockets {
   /** Which targets are watched, and whether any is. */
   #settle(): void {
     const names = new Set<string>();
-    for (const { session } of this.#peers.values()) for (const target of session.targets()) names.add(target);
+    for (const { targets } of this.#peers.values()) for (const target of targets) names.add(target);
     this.#targets.keep(names);
     if (names.size > 0 === this.#watching) return;
     this.#watching = names.size > 0;
@@ -156,7 +164,10 @@ export class GroupSockets {
     const { session, socket } = peer;
     const shell = {
       save: (state: string) => {
-        if (!session.closed) writeAttachment(socket, { actor: peer.actor, state });
+        // Calls leave it as it is.
+        if (session.closed || state === peer.saved) return;
+        peer.saved = state;
+        writeAttachment(socket, { actor: peer.actor, state });
       },
       send: (text: string) => send(socket, text),
       close: (code: number, reason: string) => {
@@ -168,15 +179,20 @@ export class GroupSockets {
         }
       },
       ask: (ask: Subscription) => {
-        if (!peer.actor.rights.includes("read"))
-          throw new SkerryError("forbidden", `The token does not grant "read" on "${this.#host.group}".`);
+        this.#require(peer, "read");
         return this.#targets.read(ask);
       },
       verify: (token: string) => void this.#verify(peer, token),
       acked: () => {},
       call: (frame: CallFrame) => this.#call(peer, frame, characters),
     };
+    const before = peer.saved;
     perform(session, effects, shell, Date.now());
+    if (peer.saved === before) return;
+    const targets = session.targets();
+    if (targets.size === peer.targets.size && [...targets].every((target) => peer.targets.has(target))) return;
+    peer.targets = targets;
+    if (this.#peers.has(socket)) this.#settle();
   }
 
   #call(peer: Peer, frame: CallFrame, characters: number): void {
@@ -188,6 +204,7 @@ export class GroupSockets {
       this.#perform(peer, peer.session.close(errorOf(thrown)));
       return;
     }
+    const requests: SocketRequest[] = [];
     for (const { id, payload } of calls) {
       const settle = (outcome: { value: unknown } | { error: SkerryError }) => {
         peer.desk.settle("error" in outcome ? { id, error: callError(outcome.error) } : { id, value: outcome.value });
@@ -195,16 +212,25 @@ export class GroupSockets {
       };
       try {
         const ask = readAsk(payload);
-        const right = rightFor(ask);
-        if (!peer.actor.rights.includes(right))
-          throw new SkerryError("forbidden", `The token does not grant "${right}" on "${this.#host.group}".`);
-        this.#host.ask(ask, readHint(payload), (reply) =>
-          settle(reply.reply === "ok" ? { value: writeAnswer(reply) } : { error: errorOfReply(reply) }),
-        );
+        this.#require(peer, rightFor(ask));
+        const done = (reply: Reply) => settle(reply.reply === "ok" ? { value: writeAnswer(reply) } : { error: errorOfReply(reply) });
+        requests.push({ ask, hint: readHint(payload), done });
       } catch (thrown) {
         settle({ error: errorOf(thrown) });
       }
     }
+    if (requests.length === 0) return;
+    try {
+      this.#host.ask(requests);
+    } catch (thrown) {
+      const error = errorOf(thrown);
+      for (const { id } of calls) peer.desk.settle({ id, error: callError(error) });
+    }
+  }
+
+  #require(peer: Peer, right: Right): void {
+    if (!peer.actor.rights.includes(right))
+      throw new SkerryError("forbidden", `The token does not grant "${right}" on "${this.#host.group}".`);
   }
 
   /** A token in place of the one that ends: the project judges it, and takes note that this object holds a socket of it. */
@@ -215,7 +241,13 @@ export class GroupSockets {
       if (actor.tokenId !== peer.actor.tokenId)
         throw new SkerryError("forbidden", "Send the successor of this socket's own token (POST /v1/tokens/refresh), or connect anew.");
       peer.actor = actor;
+      peer.saved = "";
       effects = peer.session.tokenAccepted(actor.expiresAt);
+      // Rights that went take with them what they covered.
+      if (!actor.rights.includes("read")) {
+        const error = new SkerryError("forbidden", `The new token does not grant "read" on "${this.#host.group}".`);
+        for (const target of peer.targets) effects.push(...peer.session.fail(target, error));
+      }
     } catch (thrown) {
       effects = peer.session.tokenRefused(errorOf(thrown));
     }

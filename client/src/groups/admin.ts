@@ -75,17 +75,18 @@ export class Groups {
     return this.#http.delete(path(group), "group_not_found", options);
   }
 
-  /** Adds a replica that follows; once it has caught up, {@link promote} lets it vote. */
-  addMember(group: string, member: { region?: Region } = {}, options: CallOptions = {}): Promise<GroupMember> {
+  /** Adds a replica: it follows until it has the log, and then votes, unless it is to stay a learner. Resolves to the members as they are then. */
+  addMember(group: string, member: { region?: Region; learner?: boolean } = {}, options: CallOptions = {}): Promise<GroupInfo> {
     return this.#http.json("POST", `${path(group)}/members`, { body: member, signal: options.signal });
   }
 
-  async removeMember(group: string, id: number, options: CallOptions = {}): Promise<void> {
-    await this.#http.request("DELETE", `${path(group)}/members/${id}`, { signal: options.signal }, () => {});
+  /** Removes a replica and what it holds. */
+  removeMember(group: string, id: number, options: CallOptions = {}): Promise<GroupInfo> {
+    return this.#http.json("DELETE", `${path(group)}/members/${id}`, { signal: options.signal });
   }
 
   /** Lets a learner vote. */
-  promote(group: string, id: number, options: CallOptions = {}): Promise<GroupMember> {
+  promote(group: string, id: number, options: CallOptions = {}): Promise<GroupInfo> {
     return this.#http.json("POST", `${path(group)}/members/${id}/promote`, { signal: options.signal });
   }
 
