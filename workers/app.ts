@@ -12,6 +12,7 @@ import { tracing } from "./middleware/trace.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { etcdRoutes } from "./routes/etcd.ts";
 import { groupsRoutes } from "./routes/groups.ts";
+import { groupsFaultsRoutes } from "./routes/groups-faults.ts";
 import { groupsSocketRoutes } from "./routes/groups-socket.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { keysRoutes } from "./routes/keys.ts";
@@ -67,6 +68,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   topologiesRoutes(app);
   roomsRoutes(app);
   groupsRoutes(app);
+  groupsFaultsRoutes(app);
   groupsSocketRoutes(app);
   etcdRoutes(app);
   modelsRoutes(app);
