@@ -24,6 +24,8 @@ export class Link {
   /** How far the peer knows the log to be committed, and how far it was told in calls that are under way. */
   #committed = 0;
   #told = 0;
+  /** An append without entries behind ones that are under way: mostly no more than news too, but it may show that they were lost. */
+  #lazy: { message: Message; at: number } | null = null;
   /** When news of a commit has waited long enough for something to travel with; null: there is none. */
   #newsAt: number | null = null;
   asks: number[] = [];
@@ -63,18 +65,34 @@ export class Link {
   reset(): void {
     this.acked = 0;
     this.transfer = null;
+    this.#lazy = null;
     this.#newsAt = null;
   }
 
   push(message: Message, now: number): void {
-    if (now < this.#retryAt || this.#isNews(message)) return;
+    if (now < this.#retryAt) return;
+    if (message.type === "append" && message.entries.length === 0) {
+      // It tells a follower that has the whole log how far that is committed: {@link Link.news} sees to it.
+      if (message.index <= this.acked) return;
+      if (!this.watching) {
+        this.#lazy = { message, at: this.#lazy?.at ?? now + this.#timing.linger };
+        return;
+      }
+    }
+    this.#send(message);
+  }
+
+  #send(message: Message): void {
     this.#queue.push(message);
     if (message.type === "append" || message.type === "heartbeat") this.#told = Math.max(this.#told, message.commit);
   }
 
-  /** It tells a follower that has the whole log how far that is committed, and nothing else: {@link Link.news} sees to it. */
-  #isNews(message: Message): boolean {
-    return message.type === "append" && message.entries.length === 0 && message.index <= this.acked;
+  /** What has waited long enough, or can travel with something else, goes too. */
+  #flushLazy(now: number): void {
+    const lazy = this.#lazy;
+    if (lazy === null || now < lazy.at) return;
+    this.#lazy = null;
+    if (lazy.message.index > this.acked) this.#send(lazy.message);
   }
 
   /** The leader's log is committed up to `commit`: whether the peer is to be told so, with nothing else to say, now. */
@@ -85,17 +103,19 @@ export class Link {
       return null;
     }
     this.#newsAt ??= this.watching ? now : now + this.#timing.linger;
-    return now >= this.#newsAt ? index : null;
+    return now >= this.#newsAt || this.#queue.length > 0 ? index : null;
   }
 
   /** Whether a call should be made now. */
   ready(now: number): boolean {
     if (this.#calls.size >= this.#maxCalls || now < this.#retryAt) return false;
+    this.#flushLazy(this.#queue.length > 0 ? Number.POSITIVE_INFINITY : now);
     return this.#queue.length > 0 || this.nudge || this.asks.length > 0 || this.answers.length > 0 || this.transfer?.due === true;
   }
 
   /** Takes the messages out, for a call or for the answer to one. */
   take(): Message[] {
+    this.#flushLazy(Number.POSITIVE_INFINITY);
     const messages = this.#queue;
     this.#queue = [];
     this.nudge = false;
@@ -131,6 +151,7 @@ export class Link {
     this.#retryAt = now + Math.min(most, backoff * 2 ** Math.min(this.failures - 1, 16));
     this.#queue = [];
     this.#told = this.#committed;
+    this.#lazy = null;
     this.#newsAt = null;
     this.asks = [];
     this.answers = [];
@@ -154,7 +175,7 @@ export class Link {
   /** When {@link ready} or {@link expire} may next have something; null: not by time alone. */
   deadline(): number | null {
     const oldest = this.#calls.values().next().value;
-    return earliest([oldest === undefined ? null : oldest + this.#timing.call, this.#newsAt]);
+    return earliest([oldest === undefined ? null : oldest + this.#timing.call, this.#newsAt, this.#lazy?.at ?? null]);
   }
 }
 

@@ -132,10 +132,10 @@ export class Replica {
   }
 
   /** A peer's call. Throws `newer_format` or `corrupt` for what cannot be read, before anything is done. */
-  step(bytes: Uint8Array, now: number): Effects {
+  step(bytes: Uint8Array, clock: number): Effects {
     const received = decodeEnvelope(bytes);
     let answer: Uint8Array | null = null;
-    const effects = this.#turn(now, () => {
+    const effects = this.#turn(clock, () => {
       this.#core.engage();
       const envelope = this.#receive(received);
       const receipt = envelope === null ? null : this.#core.accept(envelope);

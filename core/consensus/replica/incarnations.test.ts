@@ -1,0 +1,96 @@
+import { describe, expect, it } from "vitest";
+import { Cluster, get, put } from "./cluster.fixture.ts";
+
+function settled() {
+  const cluster = new Cluster([1, 2, 3]);
+  const { leader } = cluster.write(put("a", "1"));
+  cluster.run(10_000);
+  return { cluster, leader, others: [1, 2, 3].filter((id) => id !== leader) as [number, number] };
+}
+
+describe("incarnations", () => {
+  it("[GR40] each wake that takes part raises it, and one that is only looked at does not", () => {
+    const { cluster, leader } = settled();
+    const { incarnation } = cluster.replica(leader).inspect();
+    cluster.evict(leader);
+    cluster.ask(leader, { ask: "status" });
+    cluster.ask(leader, get("a", { level: "stale" }));
+    expect(cluster.replica(leader).inspect().incarnation).toBe(incarnation);
+    cluster.ask(leader, get("a"));
+    expect(cluster.replica(leader).inspect().incarnation).toBe(incarnation + 1);
+  });
+
+  it("[GR41] a replica whose storage was rolled back behind a wake finds out, and takes no part any more", () => {
+    const { cluster, leader, others } = settled();
+    const [victim] = others;
+    const before = cluster.member(victim).rows.snapshot();
+    for (let wakes = 0; wakes < 2; wakes++) {
+      cluster.evict(victim);
+      cluster.write(put("a", `later ${wakes}`), leader);
+      cluster.run(5_000);
+    }
+    cluster.rollBack(victim, before);
+    cluster.write(put("a", "again"), leader);
+    cluster.run(5_000);
+    expect(cluster.replica(victim).inspect()).toMatchObject({ regressed: true });
+    expect(cluster.ask(victim, get("a", { level: "stale" })).reply).toMatchObject({ reply: "notLeader" });
+    // It stays so, and its vote is worth nothing.
+    cluster.evict(victim);
+    cluster.hung.add(leader);
+    expect(cluster.ask(others[1], get("a"), { silent: leader }).reply).toMatchObject({ reply: "unavailable" });
+    cluster.heal();
+    cluster.run(2_000);
+    expect(cluster.write(put("a", "goes on"), leader).reply.achieved).toBe("quorum");
+    cluster.run(20_000);
+    expect(cluster.pending).toBe(0);
+  });
+
+  it("[GR41] also one rolled back within one life, where the leader of that time meets it", () => {
+    const { cluster, leader, others } = settled();
+    const [victim] = others;
+    const before = cluster.member(victim).rows.snapshot();
+    for (let i = 0; i < 3; i++) cluster.write(put("a", `later ${i}`), leader);
+    cluster.run(1_000);
+    cluster.rollBack(victim, before);
+    cluster.write(put("a", "again"), leader);
+    cluster.run(5_000);
+    expect(cluster.replica(victim).inspect()).toMatchObject({ regressed: true });
+  });
+
+  it("[GR41] and one that meets somebody who only heard of its wakes from others", () => {
+    const { cluster, leader, others } = settled();
+    const [victim, third] = others;
+    const before = cluster.member(victim).rows.snapshot();
+    cluster.cut(victim, third);
+    for (let wakes = 0; wakes < 3; wakes++) {
+      cluster.evict(victim);
+      cluster.write(put("a", `later ${wakes}`), leader);
+      cluster.run(2_000);
+    }
+    cluster.rollBack(victim, before);
+    cluster.heal();
+    cluster.hung.add(leader);
+    cluster.run(500);
+    expect(cluster.ask(third, put2(), { silent: leader }).reply).toMatchObject({ reply: "unavailable" });
+    expect(cluster.replica(victim).inspect()).toMatchObject({ regressed: true });
+  });
+
+  it("[GR42] an answer of a former life, or to one, does no harm", () => {
+    const { cluster, leader, others } = settled();
+    cluster.delay = 50;
+    for (let i = 0; i < 30; i++) {
+      cluster.begin(leader, { ask: "write", operation: put("a", `${i}`), session: null });
+      cluster.run(30 + (i % 7) * 11);
+      cluster.evict([leader, ...others][i % 3]!);
+    }
+    cluster.run(20_000);
+    for (const id of [1, 2, 3]) expect(cluster.replica(id).inspect().regressed).toBe(false);
+    cluster.write(put("a", "end"), leader);
+    cluster.run(10_000);
+    expect(new Set([1, 2, 3].map((id) => cluster.replica(id).store.digest())).size).toBe(1);
+  });
+});
+
+function put2() {
+  return { ask: "write", operation: put("b", "1"), session: null } as const;
+}
