@@ -192,7 +192,8 @@ class Stream implements WatchStream {
     else {
       watch.parts = [];
       watch.at = position;
-      if (whole.length > 0) {
+      // Who leaves out both kinds hears of nothing; a target cannot say that.
+      if (whole.length > 0 && new Set(watch.create.filters).size < 2) {
         watch.quietSince = Date.now();
         await this.#listener.events(id, header, whole, more);
       }
