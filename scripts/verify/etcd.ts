@@ -1,7 +1,9 @@
 // `npm run verify -- etcd`: random operations over the JSON gateway, on a real etcd and on Skerry's core, and every answer,
-// revision and watch event compared.
+// revision and watch event compared. `--server`: on a whole server, started here; `--url URL --token KEY`: on one that runs.
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { startServer } from "../../test/e2e/harness.ts";
+import { buildWorkers } from "../lib/build-workers.ts";
 import { startEtcd } from "../lib/etcd.ts";
 import { command, Refusal } from "../lib/refusal.ts";
 import { Generator } from "./etcd/generate.ts";
@@ -17,6 +19,11 @@ const { values } = parseArgs({
     seed: { type: "string" },
     /** Steps on one pair of empty stores. */
     epoch: { type: "string", default: "5000" },
+    server: { type: "boolean", default: false },
+    url: { type: "string" },
+    /** The admin key, or a token that may make groups. */
+    token: { type: "string" },
+    replicas: { type: "string", default: "3" },
     /** Seconds to look for a shorter list of requests that shows a difference. */
     shrink: { type: "string", default: "300" },
   },
@@ -32,13 +39,22 @@ await command(async () => {
   console.log(`seed ${seed}, ${operations} operations, a fresh pair of stores every ${epoch}`);
 
   let version = "";
+  const ours = await skerry();
   const sides: Sides = async () => {
     const etcd = await startEtcd();
     version = etcd.version;
     const reference = new HttpTarget(`etcd ${etcd.version}`, `${etcd.urls[0]}/v3`, { ended: async () => etcd.stop() });
-    return [reference, new LocalTarget()] satisfies [Target, Target];
+    return [reference, await ours.fresh()] satisfies [Target, Target];
   };
+  try {
+    await run(seed, operations, epoch, sides);
+  } finally {
+    await ours.close();
+  }
+  console.log(`no difference from etcd ${version}`);
+});
 
+async function run(seed: number, operations: number, epoch: number, sides: Sides): Promise<void> {
   const began = performance.now();
   const count = new Map<string, number>();
   for (let done = 0; done < operations; ) {
@@ -53,8 +69,32 @@ await command(async () => {
     console.log(`${String(done).padStart(8)} operations the same (${rate} a second)`);
   }
   const kinds = [...count].sort(([, a], [, b]) => b - a).map(([path, times]) => `${path} ${times}`);
-  console.log(`ok: ${operations} operations, no difference from etcd ${version}\n${kinds.join(", ")}`);
-});
+  console.log(`ok: ${operations} operations\n${kinds.join(", ")}`);
+}
+
+/** Our side: each run on a store, or a group, that nobody has written to. */
+async function skerry(): Promise<{ fresh(): Promise<Target>; close(): Promise<void> }> {
+  if (!values.server && values.url === undefined) return { fresh: async () => new LocalTarget(), close: async () => {} };
+  let [url, token, close] = [values.url, values.token, async () => {}];
+  if (url === undefined) {
+    await buildWorkers();
+    const server = await startServer({ env: { SKERRY_LOG: "warn", SKERRY_PLACEMENT: "simulated" } });
+    [url, token, close] = [server.url, server.adminKey, () => server.close()];
+  }
+  const unique = Date.now().toString(36);
+  const headers = { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) };
+  let groups = 0;
+  return {
+    close,
+    async fresh() {
+      const group = `${url}/v1/groups/verify-${unique}-${groups++}`;
+      const made = await fetch(group, { method: "PUT", headers, body: JSON.stringify({ replicas: Number(values.replicas) }) });
+      if (!made.ok) throw new Refusal(`No group could be made: ${made.status} ${await made.text()}`);
+      const ended = async () => void (await fetch(group, { method: "DELETE", headers }));
+      return new HttpTarget("Skerry", `${group}/v3`, { ...(token !== undefined && { token }), ended });
+    },
+  };
+}
 
 /** Compares the operations of one epoch, up to the first difference. `steps` gets what was done. */
 async function compare(

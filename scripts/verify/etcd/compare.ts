@@ -6,12 +6,14 @@ import type { Answer } from "./target.ts";
  */
 export function masked(path: string, text: string): string {
   const same = text.replace(/"(cluster_id|member_id|raft_term)":"\d+"/g, '"$1":"*"');
-  if (path.endsWith("lease/timetolive")) return same.replace(/"TTL":"\d+"/, '"TTL":"*"');
+  // The keys in the order of a hash table.
+  if (path.endsWith("lease/timetolive")) return same.replace(/"TTL":"\d+"/, '"TTL":"*"').replace(/"keys":\[(.*)\]/, sorted("keys"));
   // Sorted by the time that is left, which is the same for leases of one TTL.
-  if (path.endsWith("lease/leases"))
-    return same.replace(/"leases":\[(.*)\]/, (_, list: string) => `"leases":[${list.split(",").sort().join(",")}]`);
+  if (path.endsWith("lease/leases")) return same.replace(/"leases":\[(.*)\]/, sorted("leases"));
   return same;
 }
+
+const sorted = (name: string) => (_: string, list: string) => `"${name}":[${list.split(",").sort().join(",")}]`;
 
 /** The names of what one side chose by itself, and its values. */
 export class Names {
@@ -51,7 +53,9 @@ export class Names {
  * grouped into answers depends on when they came. Anything else line by line.
  */
 export function heard(path: string, text: string): string[] {
-  const lines = text.split("\n").filter((line, at, all) => line !== "" && (at < all.length - 1 || path !== "watch"));
+  // White space before an answer is how a server looks after one who waits.
+  const all = text.split("\n").map((line) => line.trimStart());
+  const lines = all.filter((line, at) => line !== "" && (at < all.length - 1 || path !== "watch"));
   if (path !== "watch") return lines.map((line) => masked(path, line));
   const said = new Map<string, string[]>();
   for (const line of lines) {

@@ -18,7 +18,8 @@ import type { Planned, Step } from "./steps.ts";
  * - sorting by what several keys share leaves their order to Go's sort, which keeps it up to twelve. There are never more keys.
  * - a waiter whose own key is gone gets the lock (since 3.5, and here: `mutex: session is expired`). Waiters keep their keys.
  * - a lease that ends after the year 2262 has ended at once (nanoseconds of 64 bits). TTLs are of up to 158 years, or refused.
- * - leases of the same TTL are listed in the order of nanoseconds. The list is compared as a set.
+ * - leases of the same TTL are listed in the order of nanoseconds, and a lease's keys in the order of a hash table. Both are compared
+ *   as sets.
  * - a watch that starts in the past and is cancelled in the same body may say something or nothing before. Only watches from now on are.
  * - a watch from a negative revision is cancelled with the compaction at "-1" where there was none. Not asked for.
  */
