@@ -20,7 +20,7 @@ await command(async () => {
   const unsaid = Object.entries(defaults).filter(
     ([name]) => !given.some((argument) => argument === name || argument.startsWith(`${name}=`)),
   );
-  const local = ["--var", "SKERRY_PLACEMENT:simulated"];
+  const local = ["--var", "SKERRY_PLACEMENT:simulated", "--var", "SKERRY_FAULTS:1"];
   const { status } = await runTool("wrangler", ["dev", ...configs, ...local, ...unsaid.flat(), ...given], {
     env: { SKERRY_ADMIN_KEY: key },
   });

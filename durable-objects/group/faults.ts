@@ -2,6 +2,8 @@ import { SkerryError } from "../../core/wire/errors.ts";
 
 /** What to break; what is left out stays as it is. `cut`: replicas that are neither called nor heard. `delay` in ms, `drop` 0 to 1. */
 export type FaultPlan = { hang?: boolean; cut?: number[]; delay?: number; drop?: number; place?: string };
+/** What is broken now. */
+export type ActiveFaults = Required<Omit<FaultPlan, "place">>;
 
 /**
  * Faults on purpose, for development alone: they are taken only where the deployment's variable `SKERRY_FAULTS` is 1, and live in
@@ -29,6 +31,12 @@ export class Faults {
   /** Anything at all is broken: otherwise nothing here needs to be awaited. */
   get active(): boolean {
     return this.#hung !== null || this.#cut.size > 0 || this.#delay > 0 || this.#drop > 0;
+  }
+
+  /** What is broken now; null: nothing. */
+  get plan(): ActiveFaults | null {
+    if (!this.active) return null;
+    return { hang: this.hung, cut: [...this.#cut].sort((a, b) => a - b), delay: this.#delay, drop: this.#drop };
   }
 
   get hung(): boolean {

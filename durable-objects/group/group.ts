@@ -12,7 +12,7 @@ import { Alarms } from "../shared/alarms.ts";
 import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
 import { answerClose, closeExpired, closeSocket, closeToken, earliestExpiry } from "../shared/sockets.ts";
 import { identify } from "../streams.ts";
-import { type FaultPlan, Faults } from "./faults.ts";
+import { type ActiveFaults, type FaultPlan, Faults } from "./faults.ts";
 import { groupObject, replicaName } from "./names.ts";
 import { measuredPlace } from "./place.ts";
 import { GroupSockets, type SocketRequest } from "./sockets.ts";
@@ -76,9 +76,10 @@ export class Group extends DurableObject<Env> {
     return promise;
   }
 
-  /** What this replica knows, for people to look at. It wakes no other. Null where it is no member. */
-  async status(): Promise<Answer<ReplicaStatus | null>> {
-    return this.#answer(this.#opened()?.inspect() ?? null, "eventual");
+  /** What this replica knows, for people to look at, and what is broken on purpose. It wakes no other. Null where it is no member. */
+  async status(): Promise<Answer<(ReplicaStatus & { faults: ActiveFaults | null }) | null>> {
+    const replica = this.#opened();
+    return this.#answer(replica === null ? null : { ...replica.inspect(), faults: this.#faults.plan }, "eventual");
   }
 
   /** The whole state, as {@link Beginning} takes it; with all that was committed before the call. Throws `unavailable`, `not_leader`. */

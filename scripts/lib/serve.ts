@@ -43,8 +43,8 @@ export async function serve({ built, host, port, state, env, wrapper }: ServeOpt
   const lock = await lockState(state, port);
   try {
     const { key, minted } = adminKey(state, env.SKERRY_ADMIN_KEY);
-    // Everything is in one place here, whatever its names say.
-    const values = { SKERRY_PLACEMENT: "simulated", ...valuesOf(env), SKERRY_ADMIN_KEY: key };
+    // Everything is in one place here, whatever its names say, and may be broken on purpose by who has the admin key.
+    const values = { SKERRY_PLACEMENT: "simulated", SKERRY_FAULTS: "1", ...valuesOf(env), SKERRY_ADMIN_KEY: key };
     const fault = checkVariables({ ...built.main.options.bindings, ...values });
     if (fault !== null) throw new Refusal(`${fault}\nThe value is that of the environment, else the one in wrangler.toml.`);
     if (!(await until(() => isPortFree(port, host), PORT_PATIENCE, 50))) {

@@ -3,6 +3,7 @@ import type { Ask, ReplicaStatus } from "../../core/consensus/replica/types.ts";
 import { type GroupMeta, MAX_MEMBERS, type Region } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
+import type { ActiveFaults } from "../../durable-objects/group/faults.ts";
 import { directory, forgetGroup, refreshGroup } from "../directory.ts";
 import { askGroup } from "./ask.ts";
 import { hintsOf } from "./hints.ts";
@@ -12,8 +13,11 @@ import { configure, createGroup, replicaStub, requireGroup } from "./replicas.ts
 const CATCH_UP_TRIES = 40;
 const CATCH_UP_MS = 250;
 
+/** What a replica says of itself, and what is broken on purpose. */
+export type Looked = ReplicaStatus & { faults: ActiveFaults | null };
+
 /** Every replica's own word, null where one does not answer in time. It wakes no other replica than those asked. */
-export async function groupStatus(env: Env, scope: Scope, name: string): Promise<{ meta: GroupMeta; replicas: (ReplicaStatus | null)[] }> {
+export async function groupStatus(env: Env, scope: Scope, name: string): Promise<{ meta: GroupMeta; replicas: (Looked | null)[] }> {
   const meta = await requireGroup(env, scope, name);
   const replicas = await Promise.all(
     meta.members.map(async (member) => {
@@ -21,7 +25,7 @@ export async function groupStatus(env: Env, scope: Scope, name: string): Promise
       const gone = new Promise<null>((resolve) => patience.addEventListener("abort", () => resolve(null)));
       const asked = replicaStub(env, scope, meta, member)
         .status()
-        .then(({ value }) => value as ReplicaStatus | null)
+        .then(({ value }) => value as Looked | null)
         .catch(() => null);
       return Promise.race([asked, gone]);
     }),

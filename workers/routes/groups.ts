@@ -1,6 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { KvStore } from "../../core/consensus/kv/store.ts";
-import type { ReplicaStatus } from "../../core/consensus/replica/types.ts";
 import { answer } from "../../core/wire/answer.ts";
 import { checkGroupConfig, type GroupMeta, REGIONS } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
@@ -8,7 +7,16 @@ import { checkName } from "../../core/wire/names.ts";
 import { groupObject } from "../../durable-objects/group/names.ts";
 import { listGroups } from "../directory.ts";
 import type { AppEnv } from "../env.ts";
-import { addMember, deleteGroup, groupStatus, promoteMember, removeMember, snapshotGroup, transferLeader } from "../groups/admin.ts";
+import {
+  addMember,
+  deleteGroup,
+  groupStatus,
+  type Looked,
+  promoteMember,
+  removeMember,
+  snapshotGroup,
+  transferLeader,
+} from "../groups/admin.ts";
 import { createGroup, requireGroup } from "../groups/replicas.ts";
 import { authorize } from "../middleware/auth.ts";
 import { note } from "../middleware/context.ts";
@@ -79,6 +87,13 @@ const StateSchema = z
     halted: z.string().nullable().openapi({ description: "Why it cannot read its log, where it cannot." }),
     waiting: z.number().int(),
     rows: z.number().int().openapi({ description: "Written since it last woke." }),
+    peers: z
+      .array(z.object({ id: z.number().int(), match: z.number().int(), down: z.boolean() }))
+      .openapi({ description: "What a leader knows of the others: how far each has its log, and whether it is silent." }),
+    faults: z
+      .object({ hang: z.boolean(), cut: z.array(z.number().int()), delay: z.number(), drop: z.number() })
+      .nullable()
+      .openapi({ description: "What is broken on purpose, for development; null: nothing." }),
   })
   .openapi("ReplicaState");
 
@@ -89,6 +104,7 @@ const StatusSchema = GroupSchema.extend({
   level: z.enum(["single", "quorum"]).nullable().openapi({ description: "What a write achieves." }),
   placement: z.enum(["measured", "simulated"]).nullable(),
   quorum: z.boolean().openapi({ description: "Whether a majority of the voters answered." }),
+  faults: z.boolean().openapi({ description: "Whether this deployment takes faults on purpose, for development." }),
   status: z.array(MemberSchema.extend({ state: StateSchema.nullable().openapi({ description: "Null: it did not answer in time." }) })),
 }).openapi("GroupStatus");
 
@@ -252,7 +268,7 @@ export function groupsRoutes(app: OpenAPIHono<AppEnv>): void {
     const name = checkName("group", c.req.valid("param").group);
     authorize(c, "groups", name, "read");
     const { meta, replicas } = await timed(c, "group", groupStatus(c.env, c.get("scope"), name));
-    const status = statusOf(meta, replicas);
+    const status = statusOf(meta, replicas, (c.env.SKERRY_FAULTS as string) === "1");
     // What replicas say of themselves may trail, and so does the revision.
     note(c, answer(null, { object: groupObject(c.get("scope"), name), at: status.revision }, "eventual"));
     return c.json(status, 200);
@@ -358,12 +374,14 @@ function groupOf({ name, generation, createdAt, replicas, regions, members }: Gr
   return { name, generation, createdAt, replicas, regions, members };
 }
 
-function statusOf(meta: GroupMeta, replicas: (ReplicaStatus | null)[]) {
+function statusOf(meta: GroupMeta, replicas: (Looked | null)[], faults: boolean) {
   const known = replicas.filter((replica) => replica !== null);
   // Of two that think they lead, the later one is right.
   const [leader] = known.filter(({ role }) => role === "leader").sort((a, b) => b.term - a.term);
   const voters = meta.members.filter(({ learner }) => !learner);
-  const answering = meta.members.filter(({ learner }, i) => !learner && replicas[i] !== null);
+  // One that is hung on purpose lets itself be looked at, and answers nobody else.
+  const answers = (replica: Looked | null | undefined) => replica != null && replica.faults?.hang !== true;
+  const answering = meta.members.filter(({ learner }, i) => !learner && answers(replicas[i]));
   return {
     ...groupOf(meta),
     leader: leader?.id ?? null,
@@ -372,16 +390,18 @@ function statusOf(meta: GroupMeta, replicas: (ReplicaStatus | null)[]) {
     level: leader?.level ?? null,
     placement: (leader ?? known[0])?.placement ?? null,
     quorum: answering.length * 2 > voters.length,
+    faults,
     status: meta.members.map((member, i) => ({ ...member, state: stateOf(replicas[i] ?? null) })),
   };
 }
 
-function stateOf(status: ReplicaStatus | null) {
+function stateOf(status: Looked | null) {
   if (status === null) return null;
   const { role, term, leader, header, index, firstIndex, committed, applied, bytes, leases } = status;
-  const { incarnation, place, regressed, halted, waiting, rows } = status;
+  const { incarnation, place, regressed, halted, waiting, rows, faults } = status;
+  const peers = status.peers.filter(({ id }) => id !== status.id).map(({ id, match, down }) => ({ id, match, down }));
   return {
     ...{ role, term, leader, revision: header.revision, index, firstIndex, committed, applied, bytes, leases },
-    ...{ incarnation, place, regressed, halted, waiting, rows },
+    ...{ incarnation, place, regressed, halted, waiting, rows, peers, faults },
   };
 }

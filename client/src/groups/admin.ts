@@ -27,11 +27,28 @@ export type ReplicaState = {
   term: number;
   leader: number;
   revision: number;
+  /** Of the first and the last entry of its log. */
+  firstIndex: number;
   index: number;
   committed: number;
   applied: number;
   bytes: number;
+  leases: number;
   incarnation: number;
+  /** Where it was found to be; empty: not known. */
+  place: string;
+  /** Its storage was rolled back: remove it and add another. */
+  regressed: boolean;
+  /** Why it cannot read its log, where it cannot. */
+  halted: string | null;
+  /** Requests that wait for an answer. */
+  waiting: number;
+  /** Written since it last woke. */
+  rows: number;
+  /** What a leader knows of the others: how far each has its log, and whether it is silent. */
+  peers: { id: number; match: number; down: boolean }[];
+  /** What is broken on purpose, for development. */
+  faults: { hang: boolean; cut: number[]; delay: number; drop: number } | null;
 };
 
 /** `leader`: null where none is known. `level`: what a write achieves now. `quorum`: whether a majority answered. */
@@ -42,6 +59,8 @@ export type GroupStatus = GroupInfo & {
   level: "single" | "quorum" | null;
   placement: "measured" | "simulated" | null;
   quorum: boolean;
+  /** Whether the deployment takes faults on purpose, for development. */
+  faults: boolean;
   status: (GroupMember & { state: ReplicaState | null })[];
 };
 
