@@ -170,7 +170,7 @@ export class Cluster {
       const ready = instance.node.ready();
       if (!this.#persist(instance, ready)) return false;
       for (const m of ready.messages) {
-        if (!this.#isCut(m)) this.network.push({ m: structuredClone(m), incarnation: instance.incarnation });
+        if (!this.#isCut(m)) this.network.push({ m: { ...m, entries: [...m.entries] }, incarnation: instance.incarnation });
       }
       this.#apply(instance, ready);
       for (const read of ready.reads) this.#answer(read.context, read.index);
