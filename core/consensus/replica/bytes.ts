@@ -1,3 +1,6 @@
+/** Up to 2^28 bytes, more than a message may have. */
+const LENGTH_BYTES = 4;
+
 /** Writes into a buffer that grows; read it back with the journal's `Reader`, whose numbers and lengths it writes. */
 export class ByteWriter {
   #bytes = new Uint8Array(512);
@@ -27,6 +30,21 @@ export class ByteWriter {
   block(bytes: Uint8Array): void {
     this.varint(bytes.length);
     this.raw(bytes);
+  }
+
+  /** What `write` writes, with its length before it. */
+  nested(write: () => void): void {
+    const start = this.#at;
+    this.#room(LENGTH_BYTES);
+    this.#at += LENGTH_BYTES;
+    write();
+    // A number may be longer than it need be: then its place can be kept free before it is known.
+    let length = this.#at - start - LENGTH_BYTES;
+    for (let i = 0; i < LENGTH_BYTES - 1; i++) {
+      this.#bytes[start + i] = (length & 127) | 128;
+      length >>>= 7;
+    }
+    this.#bytes[start + LENGTH_BYTES - 1] = length;
   }
 
   /** ASCII text and its length. */

@@ -2,7 +2,7 @@ import { Reader } from "../../journal/bytes.ts";
 import { corrupt } from "../../journal/errors.ts";
 import { NO_BYTES, NO_ENTRIES } from "../raft/messages.ts";
 import type { ConfState, Entry, Message, MessageType } from "../raft/types.ts";
-import { ByteWriter } from "./bytes.ts";
+import type { ByteWriter } from "./bytes.ts";
 
 /** Their places are their numbers on the wire: append only. */
 const TYPES: readonly MessageType[] = [
@@ -30,11 +30,14 @@ const SNAPSHOT = 2;
  * A Raft message but for `from` and `to`, which its envelope says, and for the bytes of a snapshot, which travel in chunks.
  * The terms of entries are written as differences to the one before: they never go down.
  */
-export function encodeMessage(m: Message): Uint8Array {
-  const writer = new ByteWriter();
+export function writeMessage(writer: ByteWriter, m: Message): void {
   writer.u8(TYPES.indexOf(m.type));
   writer.u8((m.reject ? REJECT : 0) | (m.snapshot === null ? 0 : SNAPSHOT));
-  for (const value of [m.term, m.logTerm, m.index, m.commit, m.rejectHint]) writer.varint(value);
+  writer.varint(m.term);
+  writer.varint(m.logTerm);
+  writer.varint(m.index);
+  writer.varint(m.commit);
+  writer.varint(m.rejectHint);
   writer.block(m.context);
   writer.varint(m.entries.length);
   let term = m.logTerm;
@@ -49,11 +52,10 @@ export function encodeMessage(m: Message): Uint8Array {
     writer.varint(m.snapshot.term);
     writeConf(writer, m.snapshot.conf);
   }
-  return writer.done();
 }
 
 /**
- * What {@link encodeMessage} wrote; its entries are views of `bytes`. Null for a type of a later version: a message may be lost,
+ * What {@link writeMessage} wrote; its entries are views of `bytes`. Null for a type of a later version: a message may be lost,
  * so one that is not understood is. Throws `corrupt`.
  */
 export function decodeMessage(bytes: Uint8Array, from: number, to: number): Message | null {

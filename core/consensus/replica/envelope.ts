@@ -2,7 +2,7 @@ import { Reader } from "../../journal/bytes.ts";
 import { corrupt, newerFormat } from "../../journal/errors.ts";
 import type { Message, NodeId } from "../raft/types.ts";
 import { asciiOf, ByteWriter } from "./bytes.ts";
-import { decodeMessage, encodeMessage, readBlock } from "./codec.ts";
+import { decodeMessage, readBlock, writeMessage } from "./codec.ts";
 
 /** This code's version, and the lowest one whose code understands what it sends. */
 const VERSION = 1;
@@ -57,35 +57,60 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter();
   out.u8(VERSION);
   out.u8(READABLE_BY);
-  const section = (number: number, bytes: Uint8Array) => {
+  const section = (number: number, write: () => void) => {
     out.varint(number);
-    out.block(bytes);
+    out.nested(write);
   };
-  const numbers = (...values: number[]) => {
-    const writer = new ByteWriter();
-    for (const value of values) writer.varint(value);
-    return writer;
-  };
-  const { from, to, incarnation, leader, leaderTerm, commit, lastIndex, lastTerm, superseded } = envelope;
-  const flags = (envelope.watching ? WATCHING : 0) | (envelope.fence ? FENCE : 0);
-  const head = numbers(from, to, incarnation, leader, leaderTerm, commit, lastIndex, lastTerm, flags, superseded);
-  head.ascii(envelope.place);
-  section(SECTION.head, head.done());
-  if (envelope.seen.length > 0) section(SECTION.seen, numbers(...envelope.seen.flat()).done());
-  for (const message of envelope.messages) section(SECTION.message, encodeMessage(message));
-  if (envelope.asks.length > 0) section(SECTION.asks, numbers(...envelope.asks).done());
-  if (envelope.answers.length > 0) section(SECTION.answers, numbers(...envelope.answers.flatMap(({ id, index }) => [id, index])).done());
-  if (envelope.chunk !== null) {
-    const { index, term, total, offset, bytes } = envelope.chunk;
-    const chunk = numbers(index, term, total, offset);
-    chunk.raw(bytes);
-    section(SECTION.chunk, chunk.done());
+  section(SECTION.head, () => writeHead(out, envelope));
+  if (envelope.seen.length > 0) {
+    section(SECTION.seen, () => {
+      for (const [id, incarnation] of envelope.seen) {
+        out.varint(id);
+        out.varint(incarnation);
+      }
+    });
   }
-  if (envelope.receipt !== null) {
-    const { index, term, received, done } = envelope.receipt;
-    section(SECTION.receipt, numbers(index, term, received, done ? DONE : 0).done());
+  for (const message of envelope.messages) section(SECTION.message, () => writeMessage(out, message));
+  if (envelope.asks.length > 0) {
+    section(SECTION.asks, () => {
+      for (const id of envelope.asks) out.varint(id);
+    });
+  }
+  if (envelope.answers.length > 0) {
+    section(SECTION.answers, () => {
+      for (const { id, index } of envelope.answers) {
+        out.varint(id);
+        out.varint(index);
+      }
+    });
+  }
+  const { chunk, receipt } = envelope;
+  if (chunk !== null) {
+    section(SECTION.chunk, () => {
+      for (const value of [chunk.index, chunk.term, chunk.total, chunk.offset]) out.varint(value);
+      out.raw(chunk.bytes);
+    });
+  }
+  if (receipt !== null) {
+    section(SECTION.receipt, () => {
+      for (const value of [receipt.index, receipt.term, receipt.received, receipt.done ? DONE : 0]) out.varint(value);
+    });
   }
   return out.done();
+}
+
+function writeHead(out: ByteWriter, envelope: Envelope): void {
+  out.varint(envelope.from);
+  out.varint(envelope.to);
+  out.varint(envelope.incarnation);
+  out.varint(envelope.leader);
+  out.varint(envelope.leaderTerm);
+  out.varint(envelope.commit);
+  out.varint(envelope.lastIndex);
+  out.varint(envelope.lastTerm);
+  out.varint((envelope.watching ? WATCHING : 0) | (envelope.fence ? FENCE : 0));
+  out.varint(envelope.superseded);
+  out.ascii(envelope.place);
 }
 
 /** Throws `newer_format` where it is of a version that this code cannot read, `corrupt` for what is no envelope. */

@@ -85,7 +85,11 @@ export class Leading {
     this.#compact(clock);
     if (this.#flush(conf, commit, now, clock)) return { again: true, fence: false };
     if (!this.caughtUp) return { again: false, fence: false };
+    const single = isSingle(conf);
+    // Alone, it confirms a round at once: what is asked until that is durable makes the next.
+    if (single && this.unsynced) return { again: false, fence: false };
     const fence = this.reads.pump(now, !this.#othersSuffice(conf, now), this.#patience(now));
+    this.unsynced ||= single && fence;
     return { again: this.#node.hasReady(), fence };
   }
 
@@ -99,7 +103,7 @@ export class Leading {
   }
 
   #flush(conf: ConfState, commit: number, now: number, clock: number): boolean {
-    const single = conf.voters.length === 1 && conf.votersOutgoing.length === 0;
+    const single = isSingle(conf);
     if (single ? this.unsynced : this.#writes.underWay(commit, now, this.#timing.pipeline)) return false;
     // After a wake an entry that follows what the log holds commits that, and confirms the reads.
     const poke = this.#quiet && !this.caughtUp && (this.reads.waiting || (this.book.deadline() ?? clock + 1) <= clock);
@@ -154,6 +158,10 @@ export class Leading {
       (voters) => voters.length === 0 || voters.filter(up).length >= Math.floor(voters.length / 2) + 1,
     );
   }
+}
+
+function isSingle(conf: ConfState): boolean {
+  return conf.voters.length === 1 && conf.votersOutgoing.length === 0;
 }
 
 function isMember(conf: ConfState, id: NodeId): boolean {

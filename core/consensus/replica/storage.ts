@@ -16,7 +16,7 @@ export type StorageOptions = {
   /** Bytes of entries kept in memory for followers; more are read back from the log. */
   cacheBytes: number;
 };
-export const STORAGE_DEFAULTS: StorageOptions = { fillBytes: 16_384, retainEntries: 1_000, cacheBytes: 4 * 2 ** 20 };
+export const STORAGE_DEFAULTS: StorageOptions = { fillBytes: 4_096, retainEntries: 1_000, cacheBytes: 4 * 2 ** 20 };
 
 const KINDS = ["data", "conf"] as const;
 const STATE_KEY = "state";
