@@ -283,7 +283,7 @@ export class Core {
       this.conf = snapshot.conf;
       this.restored = true;
     }
-    this.storage.append(ready.entries, this.commit);
+    this.storage.append(ready.entries);
     if (ready.softState !== null) this.#become(ready.softState.role, ready.softState.leader);
     for (const m of ready.messages) this.#send(m);
     for (const entry of ready.committed) this.#apply(entry);

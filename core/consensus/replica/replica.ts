@@ -324,7 +324,7 @@ export class Replica {
     }
     core.tellCommits();
     core.checkpointIfDue();
-    core.storage.flush();
+    core.storage.flush(core.commit);
   }
 
   #effects(): Effects {

@@ -3,7 +3,7 @@ import { corrupt } from "../../journal/errors.ts";
 import { Journal } from "../../journal/journal.ts";
 import type { JournalStorage } from "../../journal/port.ts";
 import { NO_BYTES } from "../raft/messages.ts";
-import { countWithin, entrySize } from "../raft/sizes.ts";
+import { countWithin, entriesSize, entrySize } from "../raft/sizes.ts";
 import { type ConfState, type Entry, type HardState, RaftError, type RaftStorage, type Snapshot } from "../raft/types.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 import { decodeState, encodeState, NO_STATE, type ReplicaState } from "./state.ts";
@@ -36,10 +36,12 @@ export class ReplicaStorage implements RaftStorage {
   #data: Uint8Array | null = null;
   #state: ReplicaState;
   #stateChanged = false;
-  /** The end of the log: entries from index `#tailFirst` on. */
+  /** The end of the log: entries from index `#tailFirst` on, what is not written yet among them. */
   #tail: Entry[] = [];
   #tailFirst: number;
   #tailBytes = 0;
+  /** Up to here the log is as stored; what is stored beyond is to be replaced. */
+  #kept: number;
   /** What the log itself says is committed. */
   #commit: number;
 
@@ -60,6 +62,7 @@ export class ReplicaStorage implements RaftStorage {
     }
     this.#commit = this.#checkpoint?.index ?? 0;
     this.#tailFirst = this.#commit + 1;
+    this.#kept = this.#journal.head;
     this.#readTail();
   }
 
@@ -126,17 +129,14 @@ export class ReplicaStorage implements RaftStorage {
     this.#stateChanged = true;
   }
 
-  /** Entries from a Ready: they replace what the log has from the first of them on. */
-  append(entries: readonly Entry[], commit: number): void {
+  /** Entries from a Ready: they replace what the log has from the first of them on. Durable with {@link flush}. */
+  append(entries: readonly Entry[]): void {
     const first = entries[0];
     if (first === undefined) return;
-    if (first.index <= this.lastIndex()) this.#truncate(first.index);
-    if (first.index !== this.lastIndex() + 1) throw new RaftError("unavailable", `entry ${first.index} leaves a gap`);
-    for (const entry of entries) {
-      this.#journal.stage(encodeEntry(entry, commit));
-      this.#remember(entry);
-    }
-    this.#shrinkTail();
+    if (first.index > this.lastIndex() + 1) throw new RaftError("unavailable", `entry ${first.index} leaves a gap`);
+    if (first.index <= this.applied) throw new RaftError("compacted", `entry ${first.index} is compacted`);
+    if (first.index <= this.lastIndex()) this.#cut(first.index);
+    for (const entry of entries) this.#remember(entry);
   }
 
   /** A snapshot becomes the log's start: all entries go. */
@@ -146,7 +146,7 @@ export class ReplicaStorage implements RaftStorage {
 
   /** Makes the state at `index` the checkpoint, and lets go of what only a replay or the slowest followers needed. */
   checkpoint(checkpoint: Checkpoint): void {
-    this.flush();
+    this.flush(checkpoint.index);
     this.#journal.transaction(() => {
       this.#journal.checkpoint(checkpoint.index, encodeCheckpoint(checkpoint));
       const { index, term, conf } = checkpoint;
@@ -155,14 +155,16 @@ export class ReplicaStorage implements RaftStorage {
     });
   }
 
-  /** Makes all changes durable, in one transaction. */
-  flush(): void {
-    const staged = this.#journal.next > this.#journal.head;
-    if (!staged && !this.#stateChanged) return;
+  /** Makes all changes durable, in one transaction. `commit`: how far the log is known to be committed. */
+  flush(commit: number): void {
+    const last = this.lastIndex();
+    const written = this.#kept === last && this.#journal.head === last;
+    if (written && !this.#stateChanged) return;
     this.#journal.transaction(() => {
-      if (staged) this.#journal.commit({ fill: this.#options.fillBytes });
+      if (!written) this.#writeLog(commit);
       if (this.#stateChanged) this.#writeState();
     });
+    this.#shrinkTail();
   }
 
   initialState(): { hardState: HardState; conf: ConfState } {
@@ -172,7 +174,7 @@ export class ReplicaStorage implements RaftStorage {
   }
 
   lastIndex(): number {
-    return this.#journal.next;
+    return this.#tailFirst + this.#tail.length - 1;
   }
 
   /** An entry that is kept behind the checkpoint gives the term before the first one available. */
@@ -207,7 +209,6 @@ export class ReplicaStorage implements RaftStorage {
   }
 
   #install(checkpoint: Checkpoint): void {
-    this.#journal.discard();
     this.#journal.resetTo(checkpoint.index);
     this.#journal.checkpoint(checkpoint.index, encodeCheckpoint(checkpoint));
     const { index, term, conf } = checkpoint;
@@ -216,15 +217,22 @@ export class ReplicaStorage implements RaftStorage {
     this.#tail = [];
     this.#tailBytes = 0;
     this.#tailFirst = index + 1;
+    this.#kept = index;
   }
 
-  #truncate(index: number): void {
-    this.#journal.truncateFrom(index - 1);
-    if (index <= this.#tailFirst) {
-      this.#tail = [];
-      this.#tailFirst = index;
-    } else this.#tail.length = index - this.#tailFirst;
-    this.#tailBytes = this.#tail.reduce((sum, entry) => sum + entrySize(entry), 0);
+  /** Forgets what is at or after `index`; what of it is stored is replaced with the next write. */
+  #cut(index: number): void {
+    this.#kept = Math.min(this.#kept, index - 1);
+    this.#tail = index <= this.#tailFirst ? [] : this.#tail.slice(0, index - this.#tailFirst);
+    this.#tailFirst = Math.min(this.#tailFirst, index);
+    this.#tailBytes = entriesSize(this.#tail);
+  }
+
+  #writeLog(commit: number): void {
+    if (this.#kept < this.#journal.head) this.#journal.truncateFrom(this.#kept);
+    for (const entry of this.#tail.slice(this.#kept + 1 - this.#tailFirst)) this.#journal.stage(encodeEntry(entry, commit));
+    this.#journal.commit({ fill: this.#options.fillBytes });
+    this.#kept = this.lastIndex();
   }
 
   #readTail(): void {
@@ -241,18 +249,17 @@ export class ReplicaStorage implements RaftStorage {
     this.#tailBytes += entrySize(entry);
   }
 
-  /** Forgets the older half; what is not committed to the journal cannot be read back and stays. */
+  /** Forgets the older half; it can be read back. */
   #shrinkTail(): void {
     if (this.#tailBytes <= this.#options.cacheBytes) return;
-    const most = Math.min(this.#tail.length, this.#journal.head + 1 - this.#tailFirst);
     let drop = 0;
-    while (drop < most && this.#tailBytes > this.#options.cacheBytes / 2) this.#tailBytes -= entrySize(this.#tail[drop++]!);
+    while (drop < this.#tail.length && this.#tailBytes > this.#options.cacheBytes / 2) this.#tailBytes -= entrySize(this.#tail[drop++]!);
     this.#tail = this.#tail.slice(drop);
     this.#tailFirst += drop;
   }
 
   #read(low: number, high: number, maxBytes: number): Entry[] {
-    // What is staged is in the tail, so all of these are committed.
+    // What is not written is in the tail.
     const read = this.#journal.read(low - 1, { maxEntries: high - low, maxBytes });
     const entries = read.map(({ position, bytes }) => decodeEntry(position + 1, bytes).entry);
     return entries.slice(0, countWithin(entries, 0, entries.length, maxBytes));
