@@ -6,6 +6,7 @@ export const PAGES: readonly [Page, ...Page[]] = [
   { path: "flight-desk", title: "Flight desk", load: () => import("./flight-desk/page.tsx") },
   { path: "streams", title: "Streams", load: () => import("./streams/page.tsx") },
   { path: "rooms", title: "Rooms", load: () => import("./rooms/page.tsx") },
+  { path: "groups", title: "Groups", load: () => import("./groups/page.tsx") },
   { path: "tokens", title: "Tokens", load: () => import("./tokens/page.tsx") },
   { path: "usage", title: "Usage", load: () => import("./usage/page.tsx") },
 ];

@@ -1,0 +1,59 @@
+import { ERRORS, SkerryError } from "@skerry/client";
+import { type Group, openGroup, type Span } from "@skerry/client/groups";
+import { useEffect, useState } from "preact/hooks";
+import type { Api } from "../platform/api.ts";
+import { change, type KeyPage, nextKey, prefixEnd } from "./key-page.ts";
+
+/** Keys that are shown at once. */
+export const PAGE = 50;
+const RETRY = 1_500;
+
+export type Keys = { page: KeyPage | null; problem: string | null };
+
+/**
+ * A page of the keys with a prefix, read from the leader and then kept up by a watch. `epoch` is what makes it be read anew: with
+ * another leader the replica that told this page what happens may be the one that is silent.
+ */
+export function useKeys(api: Api, group: Group, prefix: string, after: Uint8Array | null, epoch: string): Keys {
+  const about = `${prefix}\n${after === null ? "" : [...after]}`;
+  const [known, setKnown] = useState<{ about: string; page: KeyPage } | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  useEffect(() => {
+    const end = new AbortController();
+    const { signal } = end;
+    const first = new TextEncoder().encode(prefix);
+    const to = prefixEnd(first);
+    const span: Span = { from: after === null ? first : nextKey(after), ...(to !== null && { to }) };
+    // A socket of its own, so that it can be closed without what is asked meanwhile.
+    const watcher = openGroup(api.client, group.name);
+    const run = async () => {
+      while (!signal.aborted) {
+        try {
+          const { entries, count, more, revision } = await group.range(span, { limit: PAGE, signal });
+          let page: KeyPage = { entries, count, more, revision, readAt: revision };
+          setKnown({ about, page });
+          setProblem(null);
+          for await (const { revision: at, events } of watcher.watch(span, { from: revision, signal })) {
+            page = change(page, at, events, PAGE);
+            setKnown({ about, page });
+          }
+        } catch (thrown) {
+          if (signal.aborted) return;
+          if (!(thrown instanceof SkerryError)) throw thrown;
+          api.refused(thrown);
+          // What was forgotten meanwhile is read anew at once.
+          if (thrown.code === "revision_compacted") continue;
+          setProblem(thrown.message);
+          if (!ERRORS[thrown.code].retryable) return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY));
+      }
+    };
+    void run();
+    return () => {
+      end.abort();
+      watcher.close();
+    };
+  }, [group, about, epoch]);
+  return { page: known?.about === about ? known.page : null, problem };
+}
