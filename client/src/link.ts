@@ -23,6 +23,8 @@ export type LinkOptions = {
   binary: boolean;
   /** Milliseconds without a word from the server after which it is asked for one; as long again, and the connection is dead. */
   silence: number;
+  /** Milliseconds between attempts, at most; 30,000 unless given. */
+  pause?: number;
   /** Asked after a connection failed: throws what makes another attempt pointless. */
   probe: () => Promise<void>;
 };
@@ -124,7 +126,7 @@ export class Link {
   restart(error: SkerryError): void {
     this.#drop();
     if (this.#ended) return;
-    const wait = Math.max((error.retryAfter ?? 0) * 1000, backoff(this.#http.runtime, this.#attempt++, 250, 30_000));
+    const wait = Math.max((error.retryAfter ?? 0) * 1000, backoff(this.#http.runtime, this.#attempt++, 250, this.#options.pause ?? 30_000));
     this.#timer("retry", wait, () => this.start());
     this.#events.lost(error, wait);
   }

@@ -299,8 +299,8 @@ export class Session {
     if (this.#subscriptions.has(frame.id)) {
       return this.close(new SkerryError("bad_frame", `Subscription ${frame.id} exists; wait for its "end" or choose another id.`));
     }
-    const cost = STATE_OVERHEAD + [...this.#all().map((s) => s.target), frame.target].reduce((sum, target) => sum + stateBytes(target), 0);
-    if (this.#subscriptions.size >= MAX_SUBSCRIPTIONS || cost > MAX_STATE_BYTES) {
+    const targets = this.#all().map(({ target }) => target);
+    if (!hasRoom(targets, frame.target)) {
       return [errorFrame(new SkerryError("too_large", "This socket has as many subscriptions as it can; open another socket."), frame.id)];
     }
     const subscription: Subscription = {
@@ -385,6 +385,12 @@ function errorFrame(error: SkerryError, id?: number): Effect {
       ...(retryAfter !== undefined && { retryAfter }),
     }),
   };
+}
+
+/** Whether a socket with subscriptions to `targets` takes one more, to `target`. */
+export function hasRoom(targets: readonly string[], target: string): boolean {
+  const bytes = [...targets, target].reduce((sum, each) => sum + stateBytes(each), STATE_OVERHEAD);
+  return targets.length < MAX_SUBSCRIPTIONS && bytes <= MAX_STATE_BYTES;
 }
 
 /** The most that a subscription to `target` can come to take in the state. */

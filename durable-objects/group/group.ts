@@ -94,7 +94,7 @@ export class Group extends DurableObject<Env> {
 
   /** Forgets everything; the object is a member of nothing. */
   async erase(): Promise<Answer<null>> {
-    for (const socket of this.ctx.getWebSockets()) closeSocket(socket, "group_not_found", "the replica was removed");
+    for (const socket of this.ctx.getWebSockets()) closeSocket(socket, "stale_metadata", "the replica was removed");
     this.#setTimer(null);
     this.#replica = null;
     this.#sockets = null;

@@ -147,7 +147,7 @@ const remove = createRoute({
   tags,
   summary: "Delete a group and everything in it",
   request: { params: GroupParam },
-  responses: { 204: { description: "Deleted; sockets were closed with 4404." }, ...problems("group_not_found", "unavailable") },
+  responses: { 204: { description: "Deleted; its sockets were closed." }, ...problems("group_not_found", "unavailable") },
 });
 
 const NewMemberSchema = z

@@ -38,6 +38,7 @@ export class Group {
   readonly name: string;
   readonly #http: Http;
   readonly #sockets: { leader: GroupSocket | null; near: GroupSocket[] } = { leader: null, near: [] };
+  readonly #leases = new Set<Lease>();
   #session: WriteSession;
   #revision = 0;
 
@@ -140,7 +141,8 @@ export class Group {
    */
   watch(span: Span, options: WatchOptions = {}): GroupWatch {
     const from = options.from === undefined ? null : String(options.from);
-    const subscription = this.#near().subscribe(targetOf(span, options), from, options.credit ?? CREDIT);
+    const target = targetOf(span, options);
+    const subscription = this.#near(target).subscribe(target, from, options.credit ?? CREDIT);
     return new Watch(subscription, from, options.signal);
   }
 
@@ -159,8 +161,11 @@ export class Group {
       runtime: this.#http.runtime,
       renew: (lease: string, timeout: number) => this.#renew(lease, timeout),
       revoke: (lease: string) => this.#revoke(lease),
+      ended: (lease: Lease) => void this.#leases.delete(lease),
     };
-    return new Lease(host, String(id), granted, began, options.keepAlive ?? true);
+    const lease = new Lease(host, String(id), granted, began, options.keepAlive ?? true);
+    this.#leases.add(lease);
+    return lease;
   }
 
   /** Takes a lock, waiting for whoever holds it. {@link withLock} gives it back by itself. */
@@ -196,9 +201,10 @@ export class Group {
     return observe(this, name, options);
   }
 
-  /** Lets go of its sockets. What waits is refused; leases, locks and elections end with their time to live. Use it again if you like. */
+  /** Lets go of its sockets. What waits is refused; leases, locks and leaderships are lost, and end with their time to live. */
   close(): void {
     const error = new SkerryError("unavailable", `The group "${this.name}" was closed by this client.`);
+    for (const lease of this.#leases) lease.abandon(error);
     this.#sockets.leader?.close(error);
     for (const socket of this.#sockets.near) socket.close(error);
     this.#sockets.leader = null;
@@ -226,8 +232,9 @@ export class Group {
     // The leader tells first, and its socket is there.
     watch: ({ key, rangeEnd, startRevision, prevKv, filters }) => {
       const only = filters.includes("noPut") ? "deletes" : filters.includes("noDelete") ? "puts" : undefined;
-      const span = targetOf(spanOf(key, rangeEnd), { previous: prevKv, ...(only !== undefined && { only }) });
-      return this.#leader().subscribe(span, startRevision === 0 ? null : String(startRevision - 1), CREDIT);
+      const target = targetOf(spanOf(key, rangeEnd), { previous: prevKv, ...(only !== undefined && { only }) });
+      const socket = this.#leader().takes(target) ? this.#leader() : this.#near(target);
+      return socket.subscribe(target, startRevision === 0 ? null : String(startRevision - 1), CREDIT);
     },
   };
 
@@ -309,9 +316,9 @@ export class Group {
     return this.#sockets.leader;
   }
 
-  /** A socket for watches: each carries so many. */
-  #near(): GroupSocket {
-    let socket = this.#sockets.near.find(({ free }) => free);
+  /** A socket to the nearest replica; for a watch one that has room for it. */
+  #near(target = ""): GroupSocket {
+    let socket = this.#sockets.near.find((each) => target === "" || each.takes(target));
     if (socket === undefined) {
       socket = this.#socket("near");
       this.#sockets.near.push(socket);

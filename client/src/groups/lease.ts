@@ -7,6 +7,7 @@ export type LeaseHost = {
   /** @returns seconds that the lease lives from now on; 0: it has ended. */
   renew(id: string, timeout: number): Promise<number>;
   revoke(id: string): Promise<void>;
+  ended(lease: Lease): void;
 };
 
 /** A third of the time to live, so that two renewals may fail. */
@@ -46,6 +47,11 @@ export class Lease {
     if (this.#ended) return;
     this.#end(new SkerryError("lease_not_found", "The lease was revoked."));
     await this.#host.revoke(this.id);
+  }
+
+  /** Renews it no more, and leaves it to end by itself. */
+  abandon(reason: SkerryError): void {
+    this.#end(reason);
   }
 
   /** Renews it once; while it is kept alive there is no need to. Throws `lease_not_found`. */
@@ -98,6 +104,7 @@ export class Lease {
     if (this.#ended) return;
     this.#ended = true;
     this.#cancel?.();
+    this.#host.ended(this);
     this.#lost.abort(reason);
   }
 }

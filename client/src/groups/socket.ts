@@ -1,6 +1,6 @@
 import { ERRORS, SkerryError } from "../../../core/wire/errors.ts";
 import { type ClientFrame, encode, parseServerFrame, type ServerFrame, SUBPROTOCOL } from "../../../core/wire/frames.ts";
-import { MAX_SUBSCRIPTIONS } from "../../../core/wire/session.ts";
+import { hasRoom } from "../../../core/wire/session.ts";
 import type { Http } from "../http.ts";
 import { Link } from "../link.ts";
 import { backoff } from "../runtime.ts";
@@ -8,6 +8,8 @@ import { type CallRequest, Calls } from "./calls.ts";
 import { Subscription } from "./subscription.ts";
 
 const SILENCE = 30_000;
+/** Who coordinates cannot wait long; a group has few sockets a client. */
+const PAUSE = 3_000;
 /** Milliseconds without a word after which a replica that owes an answer is taken for silent; doubled by each false alarm. */
 const PATIENCE = 500;
 const MAX_PATIENCE = 8_000;
@@ -70,8 +72,11 @@ export class GroupSocket {
   }
 
   /** Whether it has room for another subscription. */
-  get free(): boolean {
-    return this.#subscriptions.size < MAX_SUBSCRIPTIONS;
+  takes(target: string): boolean {
+    return hasRoom(
+      [...this.#subscriptions.values()].map((each) => each.target),
+      target,
+    );
   }
 
   call(request: CallRequest): Promise<unknown> {
@@ -108,7 +113,7 @@ export class GroupSocket {
   #start(): void {
     this.#link ??= new Link(
       this.#http,
-      { path: () => this.#url(), protocols: [SUBPROTOCOL], binary: false, silence: SILENCE, probe: this.#probe },
+      { path: () => this.#url(), protocols: [SUBPROTOCOL], binary: false, silence: SILENCE, pause: PAUSE, probe: this.#probe },
       {
         open: () => {
           this.#calls.connected();
