@@ -32,6 +32,7 @@ export class Core {
   readonly limits: ReplicaLimits;
   readonly random: (below: number) => number;
   readonly placement: Placement;
+  readonly #alwaysFenced: boolean;
   readonly storage: ReplicaStorage;
   readonly machine: Machine;
   readonly node: RaftNode;
@@ -50,6 +51,8 @@ export class Core {
   leaderHeardAt = Number.NEGATIVE_INFINITY;
   campaignedAt = Number.NEGATIVE_INFINITY;
   engaged = false;
+  /** Won since the wake. */
+  elections = 0;
   /** The state was replaced by a snapshot. */
   restored = false;
   watching = false;
@@ -67,6 +70,7 @@ export class Core {
     this.limits = { ...LIMITS, ...options.limits };
     this.random = options.random;
     this.placement = options.placement;
+    this.#alwaysFenced = options.fences === "always";
     this.storage = storage;
     const { applied } = storage;
     this.machine = new Machine(storage.takeData(), applied, storage.term(applied), options.kv ?? {});
@@ -313,11 +317,13 @@ export class Core {
   #lead(): void {
     for (const link of this.peers.all()) link.reset();
     if (!this.storage.state.leads) this.storage.setState({ leads: true });
+    if (!this.#resuming) this.elections++;
     const leases = this.machine.store.leases();
     const book = this.#resuming ? LeaseBook.resume(leases) : LeaseBook.promote(leases, this.clock);
     const { machine, writes, peers, timing, limits } = this;
     const start = { floor: this.node.status().lastIndex, resumed: this.#resuming };
-    this.leading = new Leading(this.node, book, start, { machine, writes, peers, timing, limits });
+    const alwaysFenced = this.#alwaysFenced;
+    this.leading = new Leading(this.node, book, start, { machine, writes, peers, timing, limits, alwaysFenced });
     const ids = this.#resuming ? [] : book.renewals();
     if (ids.length > 0) this.leading.write({ op: "leaseRenew", request: { ids } }, this.clock);
   }

@@ -30,6 +30,7 @@ export class Leading {
   readonly #peers: Peers;
   readonly #timing: ReplicaTiming;
   readonly #limits: ReplicaLimits;
+  readonly #alwaysFenced: boolean;
   /** A single voter's round is under way until it is durable; for others, until it is committed. */
   unsynced = false;
   readonly #resumed: boolean;
@@ -42,7 +43,7 @@ export class Leading {
     node: RaftNode,
     book: LeaseBook,
     start: { floor: number; resumed: boolean },
-    parts: { machine: Machine; writes: WriteQueue; peers: Peers; timing: ReplicaTiming; limits: ReplicaLimits },
+    parts: { machine: Machine; writes: WriteQueue; peers: Peers; timing: ReplicaTiming; limits: ReplicaLimits; alwaysFenced: boolean },
   ) {
     this.#node = node;
     const { id, term } = node.status();
@@ -58,6 +59,7 @@ export class Leading {
     this.#peers = parts.peers;
     this.#timing = parts.timing;
     this.#limits = parts.limits;
+    this.#alwaysFenced = parts.alwaysFenced;
   }
 
   /** It has applied all that may have been answered before it began. */
@@ -153,6 +155,7 @@ export class Leading {
 
   /** A majority of each half could confirm a round without this replica's own word. */
   #othersSuffice(conf: ConfState, now: number): boolean {
+    if (this.#alwaysFenced) return false;
     const up = (id: NodeId) => id !== this.#id && !this.#peers.link(id).isDown(now);
     return [conf.voters, conf.votersOutgoing].every(
       (voters) => voters.length === 0 || voters.filter(up).length >= Math.floor(voters.length / 2) + 1,

@@ -77,6 +77,8 @@ export type ReplicaOptions = {
   /** An integer from 0 to below `below`. */
   random: (below: number) => number;
   placement: Placement;
+  /** `always`: no read round without rows, so that any number of superseded instances at once do no harm (SPEC, reads). */
+  fences?: "needed" | "always";
   timing?: Partial<ReplicaTiming>;
   limits?: Partial<ReplicaLimits>;
   kv?: Partial<KvOptions>;

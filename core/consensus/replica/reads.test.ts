@@ -47,6 +47,16 @@ describe("reads", () => {
     expect(rows()[0]! - written!).toBe(1);
   });
 
+  it("[GR11] a group that trusts no instance writes rows for every round", () => {
+    const cluster = new Cluster([1, 2, 3], { fences: "always" });
+    const { leader } = cluster.write(put("a", "1"));
+    cluster.run(2_000);
+    const written = [1, 2, 3].map((id) => cluster.replica(id).rowsWritten);
+    expect(cluster.ask(leader, get("a"))).toMatchObject({ reply: { achieved: "linearizable" } });
+    cluster.run(10);
+    expect([1, 2, 3].map((id, i) => cluster.replica(id).rowsWritten - written[i]!)).toEqual([1, 1, 1]);
+  });
+
   it("[GR12] a round of writes confirms the reads before it, also where a read alone would need a fence", () => {
     const { cluster, leader, others, rows } = settled();
     cluster.hung.add(others[0]!);

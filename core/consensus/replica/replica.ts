@@ -58,6 +58,7 @@ export class Replica {
   #lastTick = 0;
   #ticking = false;
   #broken = false;
+  readonly #counters = { asks: 0, served: 0, calls: 0, alarms: 0 };
   #askedAt = Number.NEGATIVE_INFINITY;
   /** Somebody waits for something, or a majority was heard: a leader without either goes to sleep. */
   #livelyAt = 0;
@@ -123,6 +124,7 @@ export class Replica {
 
   /** Requests that came together: what they write goes in one round. */
   asks(requests: readonly { id: number; ask: Ask; hint: Hint }[], now: number): Effects {
+    this.#counters.asks++;
     return this.#turn(now, () => {
       this.#askedAt = this.#core.now;
       this.#livelyAt = this.#core.now;
@@ -134,6 +136,7 @@ export class Replica {
   /** A peer's call. Throws `newer_format` or `corrupt` for what cannot be read, before anything is done. */
   step(bytes: Uint8Array, clock: number): Effects {
     const received = decodeEnvelope(bytes);
+    this.#counters.served++;
     let answer: Uint8Array | null = null;
     const effects = this.#turn(clock, () => {
       this.#core.engage();
@@ -191,6 +194,7 @@ export class Replica {
 
   /** The alarm went off, or somebody wants to know whether leases have ended. */
   alarm(now: number): Effects {
+    this.#counters.alarms++;
     return this.#turn(now, () => {
       const at = this.#alarmAt();
       if (at === null || at > now) return;
@@ -241,6 +245,7 @@ export class Replica {
       regressed: state.regressed,
       halted: machine.halted?.message ?? null,
       leases: machine.store.leases().length,
+      counters: { ...this.#counters, elections: this.#core.elections },
       waiting: this.#asks.size,
       rows: storage.rowsWritten,
       peers: progress.map((peer) => ({
@@ -330,6 +335,7 @@ export class Replica {
   #effects(): Effects {
     const core = this.#core;
     const calls = core.engaged && !core.regressed ? core.peers.calls(core.head, core.now) : [];
+    this.#counters.calls += calls.length;
     const { restored } = core;
     core.restored = false;
     this.#ticking = this.#needsTicks();

@@ -52,6 +52,8 @@ export type ReplicaStatus = Status & {
   regressed: boolean;
   halted: string | null;
   leases: number;
+  /** Since the wake: requests, calls of peers that were served, calls made, alarms, and elections won. */
+  counters: { asks: number; served: number; calls: number; alarms: number; elections: number };
   waiting: number;
   rows: number;
   /** What the leader knows of the others. */
