@@ -1,5 +1,5 @@
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useErrorBoundary, useState } from "preact/hooks";
 import type { Page, PageProps } from "./page.ts";
 import type { Api } from "./platform/api.ts";
 import { loadPage } from "./platform/load.ts";
@@ -59,6 +59,17 @@ function Loaded({ page, ...props }: PageProps & { page: Page }) {
     void loadPage(page, gone.signal, () => setFailed(true)).then((module) => module && setContent(() => module.default));
     return () => gone.abort();
   }, [page]);
+  const [broken, mend] = useErrorBoundary((thrown) => console.error(thrown));
+  if (broken !== undefined) {
+    return (
+      <div class="page-problem" role="alert">
+        <p class="problem">This page broke: {(broken as Error).message}. That is a mistake of ours; what is stored is not affected.</p>
+        <button type="button" class="button" onClick={mend}>
+          Show it again
+        </button>
+      </div>
+    );
+  }
   if (Content !== null) return <Content {...props} />;
   if (!failed) return null;
   return (

@@ -77,6 +77,8 @@ function makeDialog(): Dialog {
   // A link into the page that is open leads there without loading it anew.
   list.addEventListener("click", (event) => (event.target as HTMLElement).closest("a") !== null && element.close());
   element.addEventListener("keydown", (event) => {
+    // A search field would only be emptied by it.
+    if (event.key === "Escape") element.close();
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step === undefined) return;
     event.preventDefault();

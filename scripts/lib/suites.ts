@@ -9,9 +9,19 @@ export type Suite = (typeof SUITES)[number];
 
 /** Where each suite's files are. Unit tests stand beside what they test; simulations, contracts and formats need no runtime either. */
 export const FILES: Record<Suite, string[]> = {
-  unit: ["core", "client", "durable-objects", "workers", "topologies", "scripts", "bench", "test/sim", "test/contract", "test/golden"].map(
-    (folder) => `${folder}/**/*.test.{ts,tsx,mjs}`,
-  ),
+  unit: [
+    "core",
+    "client",
+    "console",
+    "durable-objects",
+    "workers",
+    "topologies",
+    "scripts",
+    "bench",
+    "test/sim",
+    "test/contract",
+    "test/golden",
+  ].map((folder) => `${folder}/**/*.test.{ts,tsx,mjs}`),
   runtime: ["test/runtime/**/*.test.ts"],
   e2e: ["test/e2e/**/*.test.ts"],
   browser: ["test/browser/**/*.test.ts"],

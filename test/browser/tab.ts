@@ -1,23 +1,37 @@
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 
-/** A tab of its own browser profile. `complaints` has what a developer's console would show in red, and requests to other hosts. */
-export type Tab = { page: Page; complaints: string[]; close(): Promise<void> };
+/**
+ * A tab of its own browser profile. `complaints` has what a developer's console would show in red, and requests and
+ * sockets to other hosts; `asked` every host that was asked for anything.
+ */
+export type Tab = { page: Page; complaints: string[]; asked: Set<string>; close(): Promise<void> };
 
-export async function openTab(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Tab> {
+/** Opens a tab; with a credential, one that is signed in by it already, as after a reload. */
+export async function openTab(browser: Browser, url: string, options: BrowserContextOptions = {}, credential?: string): Promise<Tab> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  if (credential !== undefined) await context.addInitScript((key) => sessionStorage.setItem("skerry.credential", key), credential);
+  return openPage(context, url);
+}
+
+/** Opens one more tab of a profile. */
+export async function openPage(context: BrowserContext, url: string): Promise<Tab> {
   const page = await context.newPage();
   const complaints: string[] = [];
+  const asked = new Set<string>();
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   const { host } = new URL(url);
-  page.on("request", (request) => {
-    if (new URL(request.url()).host !== host) complaints.push(`asked another host: ${request.url()}`);
-  });
+  const ask = (where: string) => {
+    asked.add(new URL(where).host);
+    if (new URL(where).host !== host) complaints.push(`asked another host: ${where}`);
+  };
+  page.on("request", (request) => ask(request.url()));
+  page.on("websocket", (socket) => ask(socket.url()));
   const response = await page.goto(url);
   if (!response?.ok()) throw new Error(`The console was answered by ${response?.status()}: ${await response?.text()}`);
-  return { page, complaints, close: () => context.close() };
+  return { page, complaints, asked, close: () => context.close() };
 }
 
 /** Signs in and opens a page by what follows `#/`, with its heading. */

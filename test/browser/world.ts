@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { Doc, encodeStateAsUpdate } from "yjs";
 import { Api, FLIGHTS } from "../../scripts/demo/api.ts";
 import { until } from "../../scripts/lib/processes.ts";
 import type { Server } from "../e2e/harness.ts";
@@ -57,8 +58,25 @@ export class World {
     }
   }
 
-  async mint(grants: unknown[]): Promise<{ token: string; id: string }> {
-    return this.call("POST", "/v1/tokens", { grants, expiresIn: 600 });
+  /** A token of ten minutes, unless told otherwise. */
+  async mint(
+    grants: unknown[],
+    more: { expiresIn?: number; maxLifetime?: number; subject?: string } = {},
+    credential = this.key,
+  ): Promise<{ token: string; id: string }> {
+    return this.call("POST", "/v1/tokens", { grants, expiresIn: 600, ...more }, credential);
+  }
+
+  /** Writes a text into a room's document, and so makes the room where it is not there yet. */
+  async write(room: string, text: string): Promise<void> {
+    const doc = new Doc();
+    doc.getText("note").insert(0, text);
+    const response = await fetch(`${this.url}/v1/rooms/${room}/doc`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${this.key}`, "Content-Type": "application/octet-stream" },
+      body: encodeStateAsUpdate(doc) as Uint8Array<ArrayBuffer>,
+    });
+    if (!response.ok) throw new Error(`The room ${room} answered with ${response.status}: ${await response.text()}`);
   }
 
   /** The document of the room that the console opens. */

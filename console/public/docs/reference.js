@@ -18,6 +18,7 @@
   addEventListener("DOMContentLoaded", () => {
     const host = document.getElementById("reference");
     if (host === null || window.SwaggerUIBundle === undefined) return;
+    nameControls(host);
     window.SwaggerUIBundle({
       url: "/openapi.json",
       domNode: host,
@@ -26,9 +27,30 @@
       // The admin key or a token stays in this page's memory and is gone with it.
       persistAuthorization: false,
       validatorUrl: null,
+      syntaxHighlight: { theme: "obsidian" },
       plugins: [accessible],
     });
   });
+
+  /** Fields, lists and buttons that Swagger UI leaves without a name, as it makes them; and a key to what scrolls. */
+  function nameControls(host) {
+    const name = () => {
+      for (const field of host.querySelectorAll(":is(input, select, textarea):not([aria-label], [id])")) {
+        const parameter = field.closest("tr")?.querySelector(".parameter__name")?.textContent;
+        const inBody = field.closest(".opblock-section-request-body") !== null;
+        field.setAttribute(
+          "aria-label",
+          parameter ?? (field.matches(".examples-select-element") ? "Example" : inBody ? "Request body" : "Value"),
+        );
+      }
+      for (const field of host.querySelectorAll("select.content-type:not([aria-label])")) field.setAttribute("aria-label", "Content type");
+      for (const button of host.querySelectorAll(".close-modal:not([aria-label])")) button.setAttribute("aria-label", "Close");
+      // Their words are another name than the one they carry.
+      for (const button of host.querySelectorAll(".modal-btn[aria-label]")) button.removeAttribute("aria-label");
+      for (const text of host.querySelectorAll("pre:not([tabindex])")) text.tabIndex = 0;
+    };
+    new MutationObserver(name).observe(host, { childList: true, subtree: true });
+  }
 
   /** What Swagger UI leaves in the way of those who use it by keyboard or by ear. */
   function accessible() {

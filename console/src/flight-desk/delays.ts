@@ -26,9 +26,14 @@ export class DelayTable {
   /** Whether every partition has given its snapshot. */
   readonly complete = signal(false);
   readonly airports = new Map<string, Map<number, Cell>>();
-  readonly overview = computed(() => this.#summarise(this.version.value));
+  /** Both at once, so that they tell of the same moment: the rows below may be newer than the version. */
+  readonly #moment = computed(() => {
+    const version = this.version.value;
+    return { overview: this.#summarise(version), busiest: this.#rank(version) };
+  });
+  readonly overview = computed(() => this.#moment.value.overview);
   /** Airports by number of flights, most first. */
-  readonly busiest = computed(() => this.#rank(this.version.value));
+  readonly busiest = computed(() => this.#moment.value.busiest);
   readonly #flights = new Map<string, number>();
   readonly #following: Following;
   readonly #onActivity: () => void;
