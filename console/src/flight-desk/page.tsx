@@ -11,6 +11,7 @@ import { Counters } from "./counters.ts";
 import { DelayChart } from "./delay-chart.tsx";
 import { DelayTable } from "./delays.ts";
 import { Demo } from "./demo.tsx";
+import { DutyPanel } from "./duty.tsx";
 import { Empty } from "./empty.tsx";
 import { Heatmap } from "./heatmap.tsx";
 import { AirportMap } from "./map.tsx";
@@ -67,6 +68,7 @@ function Open({ desk: { counters, table, unusual, room }, api, session }: PagePr
     <div class={empty ? "desk desk-empty" : "desk"}>
       <Title table={table} />
       <Demo api={api} session={session} counters={counters} />
+      <DutyPanel api={api} session={session} />
       <RatePanel counters={counters} />
       <Tiles counters={counters} table={table} unusual={unusual} />
       {empty && <Empty />}

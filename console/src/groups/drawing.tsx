@@ -86,7 +86,7 @@ function Node({ spot, standing, member, leads }: NodeProps) {
       <text class="replica-term" y={leads ? 18 : 17}>
         {state === null ? "?" : `term ${state.term}`}
       </text>
-      <text class="replica-note" y={size + (leads ? 25 : 17)}>
+      <text class="replica-note" y={leads ? -(size + 15) : size + 17}>
         {STANDINGS[standing]}
       </text>
     </g>

@@ -114,11 +114,14 @@ function Totals({ status }: { status: GroupStatus }) {
   const most = status.status.map(({ state }) => state).filter((state) => state !== null);
   const size = Math.max(0, ...most.map((state) => state.bytes));
   const leases = Math.max(0, ...most.map((state) => state.leases));
+  const leads = status.status.find(({ id }) => id === status.leader)?.state;
   const answering = most.filter((state) => state.faults?.hang !== true).length;
   return (
     <dl class="tiles tiles-six" aria-label="State of the group">
       <Tile id="leader" name="Leader" value={status.leader === null ? "none" : `replica ${status.leader}`}>
-        {status.leader === null ? "the next request has one elected" : `in term ${whole(status.term)}`}
+        {status.leader === null
+          ? "the next request has one elected"
+          : `in term ${whole(status.term)}${leads?.faults?.hang ? ", and hangs" : ""}`}
       </Tile>
       <Tile id="revision" name="Revision" value={whole(status.revision)}>
         grows with every write

@@ -1,11 +1,12 @@
 /** Where each replica of a group is drawn, in the units of the drawing. */
 export type Spot = { id: number; x: number; y: number };
-export const DRAWING = { width: 440, height: 340, node: 30, leader: 38 };
+export const DRAWING = { width: 440, height: 360, node: 30, leader: 38 };
 
 /** On a circle in the order of their ids, turned so that the leader stands on top. */
 export function spotsOf(ids: readonly number[], leader: number | null): Spot[] {
   const { width, height } = DRAWING;
-  const middle = { x: width / 2, y: height / 2 };
+  // The leader has its word above it.
+  const middle = { x: width / 2, y: height / 2 + 8 };
   if (ids.length === 1) return [{ id: ids[0]!, ...middle }];
   const radius = ids.length === 2 ? 92 : 118;
   // Three of them stand on less than the circle's height.

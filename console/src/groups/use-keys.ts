@@ -24,7 +24,7 @@ export function useKeys(api: Api, group: Group, prefix: string, after: Uint8Arra
     const first = new TextEncoder().encode(prefix);
     const to = prefixEnd(first);
     const span: Span = { from: after === null ? first : nextKey(after), ...(to !== null && { to }) };
-    // A socket of its own, so that it can be closed without what is asked meanwhile.
+    // A socket of its own, so that another one is opened. One that nobody listens to any more closes by itself.
     const watcher = openGroup(api.client, group.name);
     const run = async () => {
       while (!signal.aborted) {
@@ -50,10 +50,7 @@ export function useKeys(api: Api, group: Group, prefix: string, after: Uint8Arra
       }
     };
     void run();
-    return () => {
-      end.abort();
-      watcher.close();
-    };
+    return () => end.abort();
   }, [group, about, epoch]);
   return { page: known?.about === about ? known.page : null, problem };
 }
