@@ -1,7 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
-import { cors } from "hono/cors";
 import type { AppEnv } from "./env.ts";
 import { authenticate } from "./middleware/auth.ts";
+import { preflight } from "./middleware/cors.ts";
 import { finish, requireSettings } from "./middleware/finish.ts";
 import { limitBody } from "./middleware/limits.ts";
 import { notFound } from "./middleware/not-found.ts";
@@ -25,14 +25,6 @@ import { tokensRoutes } from "./routes/tokens.ts";
 import { topicsRoutes } from "./routes/topics.ts";
 import { topologiesRoutes } from "./routes/topologies.ts";
 import { usageRoutes } from "./routes/usage.ts";
-import { settings } from "./settings.ts";
-
-/** What browsers of other origins may read of a response. */
-const EXPOSED = [
-  ...["Skerry-Context", "Skerry-Level", "X-Request-Id", "Server-Timing", "Retry-After", "Location", "ETag", "WWW-Authenticate"],
-  ...["Stream-Next-Offset", "Stream-Up-To-Date", "Stream-Cursor", "Stream-Closed", "Producer-Epoch", "Producer-Seq"],
-  ...["Producer-Expected-Seq", "Producer-Received-Seq"],
-];
 
 /** The edge Worker's app: what holds for every request, and then the routes, noun by noun. */
 export function createApp(): OpenAPIHono<AppEnv> {
@@ -41,19 +33,7 @@ export function createApp(): OpenAPIHono<AppEnv> {
   app.notFound((c) => notFound(app, c));
 
   app.use(tracing, finish, requireSettings);
-  app.use(
-    cors({
-      // No credentials: a token travels in a header that the page sets, never in a cookie.
-      origin: (origin, c) => {
-        // It answers even where the settings cannot be read, and no page needs it.
-        if (c.req.path === "/healthz") return null;
-        const { corsOrigins } = settings(c.env);
-        return corsOrigins.includes("*") ? "*" : corsOrigins.includes(origin) ? origin : null;
-      },
-      exposeHeaders: EXPOSED,
-      maxAge: 7_200,
-    }),
-  );
+  app.use(preflight);
   app.use(checkPath, limitBody());
   for (const path of ["/v1/*", "/v2/*", "/v3/*", "/metrics"]) app.use(path, authenticate);
 

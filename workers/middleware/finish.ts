@@ -3,6 +3,7 @@ import { matchedRoutes } from "hono/route";
 import type { AppEnv } from "../env.ts";
 import { settings } from "../settings.ts";
 import { contextHeaders } from "./context.ts";
+import { corsHeaders } from "./cors.ts";
 import { logRequest } from "./log.ts";
 import { meterBackground } from "./meter.ts";
 import { observe } from "./metrics.ts";
@@ -48,22 +49,26 @@ async function dress(c: Context<AppEnv>, ms: number): Promise<void> {
     !c.res.headers.has("content-length");
   const body = whole ? await c.res.arrayBuffer() : c.res.body;
   // A response from an object or from the assets has immutable headers.
-  c.res = new Response(body, c.res);
-  const { headers } = c.res;
+  const dressed = new Response(body, c.res);
+  const { headers } = dressed;
   if (body instanceof ArrayBuffer) headers.set("content-length", String(body.byteLength));
   headers.set("x-request-id", c.get("requestId"));
   const spans = [...c.get("spans"), { name: "total", ms }].map(({ name, ms: dur }) => `${name};dur=${dur.toFixed(2)}`);
   headers.set("server-timing", [...spans, `traceparent;desc="${c.get("traceparent")}"`].join(", "));
   for (const [name, value] of Object.entries(contextHeaders(c))) headers.set(name, value);
+  for (const [name, value] of Object.entries(corsHeaders(c))) headers.append(name, value);
   headers.set("x-content-type-options", "nosniff");
   // A URL may carry ?token=; it must not travel on as a Referer.
   headers.set("referrer-policy", "no-referrer");
-  if (new URL(c.req.url).protocol === "https:") headers.set("strict-transport-security", "max-age=31536000");
+  if (c.req.url.startsWith("https:")) headers.set("strict-transport-security", "max-age=31536000");
   if (headers.get("content-type")?.startsWith("text/html")) {
     headers.set("content-security-policy", PAGE_POLICY);
     headers.set("x-frame-options", "DENY");
   }
   if (!headers.has("cache-control") && /^\/(v[123]\/|metrics$)/.test(c.req.path)) headers.set("cache-control", "no-store");
+  // Emptied first: set over another one, the framework would copy all headers once more.
+  c.res = undefined;
+  c.res = dressed;
 }
 
 const JSON_TYPE = /^application\/([a-z.-]+\+)?json/;
