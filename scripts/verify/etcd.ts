@@ -1,5 +1,5 @@
 // `npm run verify -- etcd`: random operations over the JSON gateway, on a real etcd and on Skerry's core, and every answer,
-// revision and watch event compared. `--server`: on a whole server, started here; `--url URL --token KEY`: on one that runs.
+// revision and watch event compared. `--golden`: writes test/golden/etcd anew. `--server`: on a whole server, started here; `--url URL --token KEY`: on one that runs.
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { startServer } from "../../test/e2e/harness.ts";
@@ -7,6 +7,7 @@ import { buildWorkers } from "../lib/build-workers.ts";
 import { startEtcd } from "../lib/etcd.ts";
 import { command, Refusal } from "../lib/refusal.ts";
 import { Generator } from "./etcd/generate.ts";
+import { writeGolden } from "./etcd/golden.ts";
 import { LocalTarget } from "./etcd/local.ts";
 import { explained, type Mismatch, Run } from "./etcd/run.ts";
 import { type Sides, shrink } from "./etcd/shrink.ts";
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     /** Steps on one pair of empty stores. */
     epoch: { type: "string", default: "5000" },
+    golden: { type: "boolean", default: false },
     server: { type: "boolean", default: false },
     url: { type: "string" },
     /** The admin key, or a token that may make groups. */
@@ -47,6 +49,7 @@ await command(async () => {
     return [reference, await ours.fresh()] satisfies [Target, Target];
   };
   try {
+    if (values.golden) return await writeGolden(sides, () => version);
     await run(seed, operations, epoch, sides);
   } finally {
     await ours.close();

@@ -31,6 +31,8 @@ export class HttpTarget implements Target {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   readonly #streams = new Set<Stream>();
   readonly #ended: () => Promise<void>;
+  /** What Skerry says has been seen, sent back: so that what any replica may answer (`serializable`) is not older. */
+  #context: string | undefined;
 
   constructor(name: string, base: string, options: { token?: string; ended?: () => Promise<void> } = {}) {
     this.name = name;
@@ -47,6 +49,7 @@ export class HttpTarget implements Target {
         response.on("data", (piece: string) => {
           text += piece;
         });
+        this.#context = response.headers["skerry-context"]?.toString() ?? this.#context;
         response.on("end", () => resolve({ status: response.statusCode ?? 0, body: text }));
         response.on("error", reject);
       });
@@ -93,11 +96,9 @@ export class HttpTarget implements Target {
   }
 
   #send(path: string, body: string, agent: Agent, heard: (response: IncomingMessage) => void): ClientRequest {
-    const sent = request(
-      `${this.#base}/${path}`,
-      { method: "POST", agent, headers: { ...this.#headers, "content-length": Buffer.byteLength(body) } },
-      heard,
-    );
+    const seen = this.#context === undefined ? {} : { "skerry-context": this.#context };
+    const headers = { ...this.#headers, ...seen, "content-length": Buffer.byteLength(body) };
+    const sent = request(`${this.#base}/${path}`, { method: "POST", agent, headers }, heard);
     sent.end(body);
     return sent;
   }

@@ -1,0 +1,47 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "../../lib/paths.ts";
+import { Generator } from "./generate.ts";
+import { explained, type Pair, Run } from "./run.ts";
+import type { Sides } from "./shrink.ts";
+
+/** Requests and what a real etcd answered, stream by stream where answers come over time. */
+export type Golden = { etcd: string; seed: number; pairs: Pair[] };
+
+/** Seeds whose first operations hold every path, and together every kind of answer. */
+export const GOLDEN_SEEDS = [1, 2, 3];
+const OPERATIONS = 150;
+const FOLDER = join(ROOT, "test/golden/etcd");
+
+export function readGolden(seed: number): Golden {
+  return JSON.parse(readFileSync(fileOf(seed), "utf8")) as Golden;
+}
+
+/** Writes the golden files anew from a real etcd, one a seed. Where our core differs, it says so and writes all the same. */
+export async function writeGolden(sides: Sides, version: () => string): Promise<void> {
+  mkdirSync(FOLDER, { recursive: true });
+  for (const seed of GOLDEN_SEEDS) {
+    const generator = new Generator(seed);
+    const run = new Run(await sides(), { keep: true });
+    try {
+      for (let index = 1; ; index++) {
+        const step = index <= OPERATIONS ? generator.next(run.revision) : generator.end(run.revision);
+        if (step === null) break;
+        const mismatch = await run.step({ index, step });
+        if (mismatch !== null) console.log(explained(mismatch, ["etcd", "Skerry"]));
+      }
+    } finally {
+      await run.close();
+    }
+    const lines = run.pairs.map((pair) => `    ${JSON.stringify(pair)}`);
+    writeFileSync(
+      fileOf(seed),
+      `{\n  "etcd": ${JSON.stringify(version())},\n  "seed": ${seed},\n  "pairs": [\n${lines.join(",\n")}\n  ]\n}\n`,
+    );
+    console.log(`${fileOf(seed)}: ${run.pairs.length} steps`);
+  }
+}
+
+function fileOf(seed: number): string {
+  return join(FOLDER, `seed-${seed}.golden.json`);
+}
