@@ -28,6 +28,10 @@ const CONSUMERS = {
   "streams, rooms by REST, models": 'import { createClient } from "./index.js"; globalThis.c = createClient({ url: "http://x" });',
   "rooms, live":
     'import { createClient } from "./index.js"; import { connectRoom } from "./rooms.js"; globalThis.c = connectRoom(createClient({ url: "http://x" }), "r");',
+  groups:
+    'import { createClient } from "./index.js"; import { openGroup } from "./groups.js"; globalThis.c = openGroup(createClient({ url: "http://x" }), "g");',
+  agents:
+    'import { createClient } from "./index.js"; import { openGroup } from "./groups.js"; import * as agents from "./agents.js"; globalThis.c = [openGroup(createClient({ url: "http://x" }), "g"), agents];',
   certificates:
     'import { decodeCertificate, MemberSet, verifyCertificate, verifySignature } from "./certificate.js"; globalThis.c = [decodeCertificate, MemberSet, verifyCertificate, verifySignature];',
   hooks: 'import { createClient } from "./index.js"; import * as hooks from "./react.js"; globalThis.c = [createClient, hooks];',

@@ -15,6 +15,8 @@ const KB = 1024;
 const BUDGET: Record<string, number> = {
   "streams, rooms by REST, models": 13 * KB,
   "rooms, live": 17 * KB,
+  groups: 26 * KB,
+  agents: 29 * KB,
   certificates: 4 * KB,
   hooks: 15 * KB,
 };
@@ -86,9 +88,26 @@ declare function process_url(): string;
 const ALL = `
 import { createClient } from "@skerry/client";
 import { connectRoom, type Room } from "@skerry/client/rooms";
-import { useAwareness, useRoom, useShared, useTable } from "@skerry/client/react";
+import { useAwareness, useGroupKey, useRoom, useShared, useTable, useWatch } from "@skerry/client/react";
+import { barrier, joinFleet, jobQueue } from "@skerry/client/agents";
+import { get, openGroup, put, when, type Entry } from "@skerry/client/groups";
 import * as Y from "yjs";
 const client = createClient({ url: "http://x" });
+const group = openGroup(client, "desk");
+export async function work(): Promise<string | undefined> {
+  const fleet = await joinFleet<{ city: string }>(group, "f", { about: { city: "oslo" } });
+  const claim = await jobQueue<{ n: number }, string>(group, "q").claim({ lease: fleet.lease });
+  // @ts-expect-error: a result of another type
+  await claim?.complete(claim.payload.n);
+  await barrier(group, "b", 2, { timeout: 1000 });
+  const done = await group.txn().if(when("a").absent()).do(put("a", "1"), get("b")).commit();
+  const entry: Entry | null = done.succeeded ? done.answers[1] : null;
+  return entry?.text;
+}
+export function Keys() {
+  const { entries } = useWatch(group, "a/");
+  return <p>{useGroupKey(group, "duty").entry?.text}{entries.length}</p>;
+}
 export function Note() {
   const { room, status } = useRoom(() => connectRoom(client, "notes", { doc: new Y.Doc() }), []);
   const same: Room | null = room;
@@ -103,7 +122,7 @@ export function Note() {
 describe("the package", () => {
   it("holds what is built and nothing else, and is as small as it says", () => {
     const manifest = JSON.parse(readFileSync(join(folder, "dist/package.json"), "utf8"));
-    expect(Object.keys(manifest.exports)).toEqual([".", "./rooms", "./react", "./certificate"]);
+    expect(Object.keys(manifest.exports)).toEqual([".", "./rooms", "./groups", "./agents", "./react", "./certificate"]);
     const listed = run("tar", ["-tzf", join(folder, "skerry-client-0.1.0.tgz")], folder).output;
     expect(listed).not.toMatch(/\.test\.|fixture|\/src\/.*[^d]\.ts$/m);
     expect(listed).toMatch(/package\/LICENSE/);

@@ -140,6 +140,7 @@ export class Group {
    * for await (const { events } of group.watch({ prefix: "jobs/" })) for (const { type, key } of events) console.log(type, key);
    */
   watch(span: Span, options: WatchOptions = {}): GroupWatch {
+    options.signal?.throwIfAborted();
     const from = options.from === undefined ? null : String(options.from);
     const target = targetOf(span, options);
     const subscription = this.#near(target).subscribe(target, from, options.credit ?? CREDIT);

@@ -36,10 +36,14 @@ export class GroupSocket {
   #nextSubscription = 1;
   /** The replica at the other end; null: not known. */
   #member: number | null = null;
+  /** The last one that was, or was wanted there. */
+  #last: number | null = null;
   /** Where to connect: a replica, or any but one. */
   #to: number | null = null;
   #not: number | null = null;
   #silent = 0;
+  /** It connects again to the replica that it just lost. */
+  #returning = false;
   #doubts = 0;
   #alarms = 0;
   #hops = 0;
@@ -148,6 +152,7 @@ export class GroupSocket {
       case "hello":
         this.#member = frame.member ?? null;
         this.#not = null;
+        this.#returning = false;
         this.#link?.greeted(frame.expiresAt);
         return;
       case "token_ok":
@@ -180,22 +185,31 @@ export class GroupSocket {
     this.#silent = 0;
   }
 
-  /** The connection broke, or could not be made: the replica may be gone, so any other is asked next. */
+  /** The connection broke: most often the object restarts, and is there again. If it is not, any other replica is asked. */
   #lost(error: SkerryError): void {
-    const gone = this.#member ?? this.#to;
+    const met = this.#member !== null;
+    this.#last = this.#member ?? this.#to ?? this.#last;
     this.#calls.lost();
     this.#member = null;
     // A token is a matter of ours, not of the replica.
-    if (gone === null || ERRORS[error.code].status === 401) return;
+    if (ERRORS[error.code].status === 401) return;
+    if (met && this.#place === "leader") {
+      this.#to = this.#last;
+      this.#returning = true;
+      return;
+    }
+    // It is not there again: no need to wait before another one is asked.
+    if (this.#returning) queueMicrotask(() => this.#link?.hurry());
+    this.#returning = false;
     this.#to = null;
-    this.#not = gone;
-    if (this.#place === "leader") this.#silent = gone;
+    this.#not = met ? null : (this.#last ?? 0);
+    if (this.#place === "leader" && this.#last !== null) this.#silent = this.#last;
   }
 
   /** Too long without a word from a replica that owes one: asks another, and tells it who is silent. */
   #suspect(waited: number): void {
     if (waited < Math.min(MAX_PATIENCE, Math.max(PATIENCE, 6 * this.#rtt) * 2 ** this.#alarms)) return;
-    const silent = this.#member ?? this.#to ?? 0;
+    const silent = this.#member ?? this.#to ?? this.#last ?? 0;
     this.#alarms++;
     this.#silent = silent;
     this.#doubts = 0;

@@ -70,10 +70,11 @@ export class Subscription {
     this.#end();
   }
 
+  /** Ends it here, for a reason of the client's own. */
   fail(error: unknown): void {
     if (this.#done) return;
-    this.#failure = error;
-    this.#end();
+    this.#host.send({ type: "unsubscribe", id: this.id });
+    this.#refused(error);
   }
 
   /** What asks for it on a new connection. */
@@ -103,7 +104,7 @@ export class Subscription {
         const { code, detail, retryAfter } = frame;
         const error = new SkerryError(code, detail, retryAfter === undefined ? {} : { retryAfter });
         if (ERRORS[code].retryable) this.#host.again(this, error);
-        else this.fail(error);
+        else this.#refused(error);
         return;
       }
       case "end":
@@ -122,6 +123,11 @@ export class Subscription {
       });
     }
     if (this.#failure !== null) throw this.#failure;
+  }
+
+  #refused(error: unknown): void {
+    this.#failure = error;
+    this.#end();
   }
 
   #account(): void {

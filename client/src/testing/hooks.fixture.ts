@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
+import { openGroup, put } from "../groups/index.ts";
 import { createClient } from "../index.ts";
 import type { Room } from "../rooms/index.ts";
 import { connectRoom } from "../rooms/index.ts";
+import { FakeGroup } from "./group.fixture.ts";
 import { RoomServer } from "./room.fixture.ts";
 import { LiveTableServer } from "./table.fixture.ts";
 
@@ -20,7 +22,40 @@ export type Renderer = {
 };
 
 export function hooksWork({ createElement, strict, hooks, mount, act }: Renderer): void {
-  const { useAwareness, useRoom, useShared, useTable } = hooks;
+  const { useAwareness, useGroupKey, useRoom, useShared, useTable, useWatch } = hooks;
+
+  it("useWatch and useGroupKey show keys as they stand, change with them, and let go when they leave", async () => {
+    const fake = new FakeGroup();
+    const [shown, other] = [openGroup(fake.client(), "desk"), openGroup(fake.client(), "desk")];
+    const view = ({ prefix }: { prefix: string }) => {
+      const keys = useWatch(shown, prefix);
+      const { entry, complete } = useGroupKey(shown, "duty");
+      const list = keys.entries.map(({ key, text }) => `${key}=${text}`).join(" ");
+      return createElement("p", null, `${keys.complete && complete ? "" : "… "}${list} | ${entry?.text ?? "nobody"}`);
+    };
+    const { host, render, unmount } = mount(createElement(strict, null, createElement(view, { prefix: "a/" })));
+    expect(host.textContent).toBe("…  | nobody");
+    await act(() => fake.time.elapse(100));
+    expect(host.textContent).toBe(" | nobody");
+    await act(async () => {
+      void other.txn().do(put("a/2", "z"), put("a/1", "x"), put("b/1", "y"), put("duty", "ada")).commit();
+      await fake.time.elapse(100);
+    });
+    expect(host.textContent).toBe("a/1=x a/2=z | ada");
+    await act(async () => {
+      void other.delete("a/1");
+      fake.connections[0]?.break();
+      await fake.time.elapse(2000);
+    });
+    expect(host.textContent).toBe("a/2=z | ada");
+    await act(() => render(createElement(strict, null, createElement(view, { prefix: "b/" }))));
+    await act(() => fake.time.elapse(100));
+    expect(host.textContent).toBe("b/1=y | ada");
+    await act(() => unmount());
+    other.close();
+    await act(() => fake.time.elapse(5000));
+    expect(fake.connections.filter(({ readyState }) => readyState === 1)).toEqual([]);
+  });
 
   it("useRoom joins when mounted, tells what is unsaved, and leaves when its last edit is durable", async () => {
     const server = new RoomServer();

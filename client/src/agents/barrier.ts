@@ -1,0 +1,87 @@
+import { SkerryError } from "../../../core/wire/errors.ts";
+import type { Group } from "../groups/group.ts";
+import type { Lease } from "../groups/lease.ts";
+import { within } from "../groups/time.ts";
+import { del, get, put, range, when } from "../groups/txn.ts";
+
+export type BarrierOptions = {
+  /** Who waits; a name of its own unless given. Two cannot wait under one name. */
+  id?: string;
+  /** Milliseconds to wait, after which `timed_out` is thrown; for as long as it takes, unless given. */
+  timeout?: number;
+  /** Who waits counts while this lease lives; without, one of its own. */
+  lease?: Lease;
+  /** Seconds, of a lease of its own; 10 unless given. */
+  ttl?: number;
+  signal?: AbortSignal;
+};
+
+const TTL = 10;
+
+/**
+ * Waits until so many parties wait at a barrier, and then lets all of them go. It stays open: give each round a name of its own.
+ * @example
+ * await barrier(group, "round-7", 20, { timeout: 30_000 });
+ */
+export async function barrier(group: Group, name: string, parties: number, options: BarrierOptions = {}): Promise<void> {
+  const { id = group.runtime.uuid(), timeout, ttl = TTL, signal } = options;
+  const root = `barriers/${encodeURIComponent(name)}`;
+  const gate = `${root}/open`;
+  const own = `${root}/parties/${encodeURIComponent(id)}`;
+  await within(
+    group.runtime,
+    timeout,
+    signal,
+    `Fewer than ${parties} came to the barrier "${name}" within ${timeout} ms.`,
+    async (until) => {
+      const lease = options.lease ?? (await group.lease(ttl, { signal: until }));
+      const either = until === undefined ? lease.signal : AbortSignal.any([until, lease.signal]);
+      let here = false;
+      try {
+        const arrived = await group
+          .txn({ signal: either })
+          .if(when(gate).absent(), when(own).absent())
+          .do(put(own, "", { lease }))
+          .else(get(gate))
+          .commit();
+        if (arrived.succeeded) {
+          here = true;
+          await wait(group, root, gate, parties, arrived.revision, either);
+        } else if (arrived.answers[0] === null) {
+          throw new SkerryError("conflict", `"${id}" waits at the barrier "${name}" already, or its end was not noticed yet.`);
+        }
+      } finally {
+        if (options.lease === undefined) await lease.revoke().catch(() => {});
+        else if (here)
+          await group
+            .txn()
+            .do(del(own))
+            .commit()
+            .catch(() => {});
+      }
+    },
+  );
+}
+
+async function wait(group: Group, root: string, gate: string, parties: number, revision: number, signal: AbortSignal): Promise<void> {
+  const changes = group.watch({ prefix: `${root}/` }, { from: revision, only: "puts", signal });
+  try {
+    for (;;) {
+      const looked = await group
+        .txn({ signal })
+        .do(get(gate), range({ prefix: `${root}/parties/` }, { countOnly: true }))
+        .commit();
+      if (!looked.succeeded) return;
+      const [open, waiting] = looked.answers;
+      if (open !== null) return;
+      // Whoever sees that all are there opens it; that several do so does no harm.
+      if (waiting.count >= parties) {
+        await group.put(gate, `${parties}`, { signal });
+        return;
+      }
+      await changes.next();
+    }
+  } finally {
+    await changes.return?.();
+  }
+}
