@@ -81,6 +81,10 @@ export async function removeMember(env: Env, scope: Scope, name: string, id: num
   const voters = meta.members.filter(({ learner }) => !learner);
   if (voters.length === 1 && voters[0]!.id === id)
     throw new SkerryError("conflict", "A group keeps its last voter; delete the group instead.");
+  // A leader that leaves hands over first: otherwise the next request would have to find out.
+  const { member: leader } = await askGroup(env, scope, meta, { ask: "leases" });
+  const next = voters.find((voter) => voter.id !== id);
+  if (leader === id && next !== undefined) await askGroup(env, scope, meta, { ask: "transfer", to: next.id });
   await reconfigure(env, scope, meta, [{ kind: "remove", node: id }]);
   meta = await rewrite(env, scope, meta, { members: meta.members.filter((each) => each.id !== id), nextId: meta.nextId });
   await eraseReplicas(env, scope, meta, [id]);

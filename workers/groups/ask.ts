@@ -79,9 +79,15 @@ class Asking {
         target = nextOf(this.#meta, outcome.member);
       } else {
         const { leader } = outcome.reply;
-        const told = leader !== 0 && leader !== silent && this.#meta.members.some(({ id }) => id === leader);
-        target = told ? leader : nextOf(this.#meta, outcome.member);
-        if (told) silent = 0;
+        const member = this.#meta.members.some(({ id }) => id === leader);
+        if (leader !== 0 && leader !== silent && member) {
+          target = leader;
+          silent = 0;
+        } else {
+          // It waits for one that was removed.
+          if (leader !== 0 && !member) silent = leader;
+          target = nextOf(this.#meta, outcome.member);
+        }
       }
       if (++rounds % this.#meta.members.length === 0) await scheduler.wait(PAUSE_MS);
     }

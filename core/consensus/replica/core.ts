@@ -5,7 +5,7 @@ import { message } from "../raft/messages.ts";
 import { RaftNode } from "../raft/node.ts";
 import { type ConfState, type Entry, type Message, NO_NODE, type NodeId, RaftError, type Ready, type Role } from "../raft/types.ts";
 import type { ChunkReceipt, Envelope } from "./envelope.ts";
-import { Leading } from "./leading.ts";
+import { isMember, Leading } from "./leading.ts";
 import { Machine } from "./machine.ts";
 import { LIMITS, type ReplicaLimits, type ReplicaOptions, type ReplicaTiming, TIMING } from "./options.ts";
 import { type Head, Peers } from "./peers.ts";
@@ -183,7 +183,7 @@ export class Core {
   tellCommits(): void {
     if (this.leading === null) return;
     for (const link of this.peers.all()) {
-      const commit = link.news(this.commit, this.now);
+      const commit = isMember(this.conf, link.id) ? link.news(this.commit, this.now) : null;
       if (commit === null) continue;
       const heartbeat = message("heartbeat", this.id, link.id, this.term);
       heartbeat.commit = commit;
@@ -248,6 +248,13 @@ export class Core {
     if (m.type === "appendResponse" && !m.reject && this.leading !== null) {
       link.acked = Math.max(link.acked, m.index);
     } else if (this.leader === m.from) this.leaderHeardAt = this.now;
+  }
+
+  /** The leader was removed: nobody should wait for it. */
+  #forget(): void {
+    this.node.forgetLeader();
+    if (this.storage.state.leader !== NO_NODE && !isMember(this.conf, this.storage.state.leader))
+      this.storage.setState({ leader: NO_NODE });
   }
 
   /** A vote is not even considered while a leader is at work (its own wish to hand over excepted). */
@@ -347,6 +354,7 @@ export class Core {
       try {
         this.conf = this.node.applyConfChange(decodeConfChange(entry.data));
         this.#confChanged = true;
+        if (this.leader !== NO_NODE && !isMember(this.conf, this.leader)) this.#later.push(() => this.#forget());
       } catch (error) {
         // All replicas refuse the same ones: what is refused depends on the configuration and the change alone.
         if (!(error instanceof RaftError) || error.code !== "badConfChange") throw error;

@@ -167,6 +167,6 @@ function isSingle(conf: ConfState): boolean {
   return conf.voters.length === 1 && conf.votersOutgoing.length === 0;
 }
 
-function isMember(conf: ConfState, id: NodeId): boolean {
+export function isMember(conf: ConfState, id: NodeId): boolean {
   return [conf.voters, conf.votersOutgoing, conf.learners].some((ids) => ids.includes(id));
 }

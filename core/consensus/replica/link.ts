@@ -98,7 +98,7 @@ export class Link {
   /** The leader's log is committed up to `commit`: whether the peer is to be told so, with nothing else to say, now. */
   news(commit: number, now: number): number | null {
     const index = Math.min(commit, this.acked);
-    if (index <= this.#committed || index <= this.#told || now < this.#retryAt) {
+    if (index <= this.#committed || index <= this.#told || this.failures > 0) {
       this.#newsAt = null;
       return null;
     }

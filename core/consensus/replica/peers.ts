@@ -63,8 +63,8 @@ export class Peers {
     }
     const link = this.link(from);
     const isNew = incarnation > known.incarnation;
-    if (isNew && envelope.lastTerm <= leading && envelope.lastIndex < link.acked) {
-      // It acknowledged more in this very term: its storage was rolled back within one incarnation.
+    if (isNew && envelope.leaderTerm === leading && envelope.lastIndex < link.acked) {
+      // It acknowledged more in this very term, in which nothing replaces it: its storage was rolled back within one incarnation.
       this.#remember(from, incarnation + 1, known.place);
       this.#superseded.set(from, incarnation + 1);
       return false;

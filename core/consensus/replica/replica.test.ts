@@ -66,6 +66,24 @@ describe("a group at work", () => {
     expect([cluster.calls, cluster.alarmsSet, cluster.pending]).toEqual([calls, alarms, 0]);
   });
 
+  it("[GR3] nor for one that is gone for good: it is tried for a while, and again with the next request", () => {
+    const { cluster, leader, others } = settled();
+    cluster.hung.add(others[0]!);
+    cluster.change(others[0]!, (replica, now) => replica.watch(true, now));
+    for (let i = 0; i < 3; i++) cluster.ask(leader, write("a", `${i}`));
+    cluster.run(20_000);
+    const calls = cluster.calls;
+    cluster.run(600_000);
+    expect([cluster.calls - calls, cluster.pending]).toEqual([0, 0]);
+    cluster.ask(leader, write("a", "more"));
+    cluster.run(60_000);
+    expect(cluster.calls - calls).toBeLessThan(20);
+    cluster.heal();
+    cluster.ask(leader, write("a", "end"));
+    cluster.run(10_000);
+    expect(shown(cluster.ask(others[0]!, get("a", { level: "stale" })))).toBe("end");
+  });
+
   it("[GR3] a follower with watchers hears of a commit as soon as the leader knows it", () => {
     const { cluster, leader, others } = settled();
     cluster.change(others[0]!, (replica, now) => replica.watch(true, now));
