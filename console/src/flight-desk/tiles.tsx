@@ -20,7 +20,7 @@ export function Tiles({ counters, table, unusual }: TilesProps) {
         records, durable in the log
       </Tile>
       <Tile id="applied" name="Applied" value={total && whole(total.applied)}>
-        {poisoned > 0 ? `${plural(poisoned, "record")} could not be read` : "each counted once in the table"}
+        {poisoned > 0 ? `${plural(poisoned, "record")} could not be read` : "each counted once"}
       </Tile>
       <Tile id="lag" name="Lag" value={lag === null ? null : whole(lag)} tone={lag !== null && lag > 0 ? "busy" : "calm"}>
         {lag === 0 ? "the table has everything" : "records on their way"}
