@@ -8,14 +8,13 @@ import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { PING_TEXT, PONG_TEXT } from "../../core/wire/frames.ts";
 import { ACTOR_HEADER, type Actor } from "../../core/wire/grant.ts";
 import { objectName } from "../../core/wire/names.ts";
-import { Alarms } from "../shared/alarms.ts";
 import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
 import { answerClose, closeExpired, closeSocket, closeToken, earliestExpiry } from "../shared/sockets.ts";
-import { identify } from "../streams.ts";
 import { type ActiveFaults, type FaultPlan, Faults } from "./faults.ts";
-import { groupObject, replicaName } from "./names.ts";
+import { type Membership, membershipOf, replicaName } from "./names.ts";
 import { measuredPlace } from "./place.ts";
 import { GroupSockets, type SocketRequest } from "./sockets.ts";
+import { Wakeups } from "./wakeups.ts";
 
 /** How a replica begins: with the others of a new group, all of them told the same, or as one to be added to a group. */
 export type Beginning = { kind: "found"; voters: number[]; state: Uint8Array } | { kind: "join" };
@@ -25,16 +24,15 @@ export type Beginning = { kind: "found"; voters: number[]; state: Uint8Array } |
  * writes is durable before anything that the turn says leaves the object (output gate).
  */
 export class Group extends DurableObject<Env> {
-  readonly #alarms: Alarms;
+  readonly #wakeups: Wakeups;
   readonly #faults = new Faults();
   readonly #asks = new Map<number, (reply: Reply) => void>();
   #rows: JournalStorage;
   /** `undefined`: not opened since the wake; null: not a member. */
   #replica: Replica | null | undefined;
   #sockets: GroupSockets | null = null;
+  #known: Membership | null = null;
   #lastAsk = 0;
-  #timer: { at: number; handle: ReturnType<typeof setTimeout> } | null = null;
-  #armed: number | null | undefined;
   #syncing = false;
   #measured = false;
   /** Rows that the project's account has heard of, through answers. */
@@ -42,7 +40,15 @@ export class Group extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#alarms = new Alarms(ctx.storage);
+    this.#wakeups = new Wakeups(ctx.storage, {
+      wake: () => void (this.#replica && !this.#faults.hung && this.#do((replica, now) => replica.wake(now))),
+      lease: () => void (this.#opened() && this.#do((replica, now) => replica.alarm(now))),
+      expire: () => {
+        for (const socket of closeExpired(ctx, Date.now())) this.#sockets?.closed(socket);
+        this.#wakeups.expires(earliestExpiry(ctx));
+      },
+      failed: (name, error) => this.#warn(`the alarm "${name}" failed`, error),
+    });
     this.#rows = sqliteJournalStorage(ctx.storage);
   }
 
@@ -95,14 +101,13 @@ export class Group extends DurableObject<Env> {
   /** Forgets everything; the object is a member of nothing. */
   async erase(): Promise<Answer<null>> {
     for (const socket of this.ctx.getWebSockets()) closeSocket(socket, "stale_metadata", "the replica was removed");
-    this.#setTimer(null);
+    this.#wakeups.stop();
     this.#replica = null;
     this.#sockets = null;
     for (const resolve of this.#asks.values()) resolve({ reply: "notLeader", leader: 0, term: 0 });
     this.#asks.clear();
     await this.ctx.storage.deleteAll();
-    this.#alarms.forget();
-    this.#armed = null;
+    this.#wakeups.forget();
     this.#rows = sqliteJournalStorage(this.ctx.storage);
     return this.#answer(null, "durable");
   }
@@ -130,15 +135,13 @@ export class Group extends DurableObject<Env> {
     if (actor === null) return new Response("No actor.", { status: 401 });
     // A keep-alive wakes nobody.
     this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING_TEXT, PONG_TEXT));
-    const response = this.#opensSockets().accept(actor, request.headers.get("sec-websocket-protocol"));
-    this.#watchExpiry();
-    return response;
+    this.#wakeups.expires(actor.expiresAt);
+    return this.#opensSockets().accept(actor, request.headers.get("sec-websocket-protocol"));
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
     if (this.#faults.active) await this.#faults.pass();
     if (this.#opened() !== null) this.#opensSockets().message(socket, data);
-    this.#watchExpiry();
   }
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
@@ -152,13 +155,7 @@ export class Group extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     if (this.#faults.active) await this.#faults.pass();
-    const handle = (name: string) => {
-      if (name === "lease") this.#armed = null;
-      if (name === "lease" && this.#opened() !== null) this.#do((replica, now) => replica.alarm(now));
-      if (name === "expiry") for (const socket of closeExpired(this.ctx, Date.now())) this.#sockets?.closed(socket);
-      if (name === "expiry") this.#watchExpiry();
-    };
-    await this.#alarms.fire(Date.now(), handle, (name, error) => this.#warn(`the alarm "${name}" failed`, error));
+    await this.#wakeups.fire(Date.now());
   }
 
   #ask(requests: readonly SocketRequest[]): void {
@@ -195,8 +192,7 @@ export class Group extends DurableObject<Env> {
     this.#sockets?.compacted();
     this.#sockets?.flush();
     for (const call of effects.calls) void this.#call(call.call, call.to, call.bytes);
-    this.#setTimer(effects.wakeIn);
-    this.#arm(effects.alarmAt);
+    this.#wakeups.set(effects);
     if (effects.sync && !this.#syncing) void this.#sync();
     if (!this.#measured && effects.calls.length > 0) void this.#measure();
     return effects;
@@ -205,9 +201,9 @@ export class Group extends DurableObject<Env> {
   async #call(call: number, to: number, bytes: Uint8Array): Promise<void> {
     let event: (replica: Replica, now: number) => Effects;
     try {
-      const { scope, parts } = identify(this.ctx);
       if (this.#faults.active) await this.#faults.before(to);
-      const name = replicaName(scope, parts[1]!, Number(parts[2]!.slice(1)), to);
+      const { scope, group, generation } = this.#me;
+      const name = replicaName(scope, group, generation, to);
       const answered = await this.env.GROUP.getByName(name).step(whole(bytes));
       if (this.#faults.active) await this.#faults.pass();
       event = (replica, now) => replica.answered(call, answered, now);
@@ -233,7 +229,7 @@ export class Group extends DurableObject<Env> {
 
   #opened(): Replica | null {
     if (this.#replica === undefined) {
-      const id = Number(identify(this.ctx).parts[3]);
+      const id = this.#me.member;
       const random = (below: number) => Math.floor(Math.random() * below);
       const placement = this.#simulated ? "simulated" : "measured";
       this.#replica = Replica.open(this.#rows, { id, random, placement });
@@ -249,6 +245,11 @@ export class Group extends DurableObject<Env> {
     return replica;
   }
 
+  get #me(): Membership {
+    this.#known ??= membershipOf(this.ctx);
+    return this.#known;
+  }
+
   get #simulated(): boolean {
     return (this.env.SKERRY_PLACEMENT as string) === "simulated";
   }
@@ -258,18 +259,17 @@ export class Group extends DurableObject<Env> {
   }
 
   #opensSockets(): GroupSockets {
-    const { scope, parts } = identify(this.ctx);
     this.#run();
+    const { name, scope } = this.#me;
     this.#sockets ??= new GroupSockets(this.ctx, {
-      group: parts[1]!,
-      generation: Number(parts[2]!.slice(1)),
-      member: Number(parts[3]),
+      ...this.#me,
       store: () => this.#run().store,
       ask: (requests) => this.#ask(requests),
       introspect: async (token) => {
         const project = this.env.PROJECT.getByName(objectName(scope, "platform", "project"));
-        return (await project.introspect(token, { class: "GROUP", object: identify(this.ctx).name })).value;
+        return (await project.introspect(token, { class: "GROUP", object: name })).value;
       },
+      expires: (at) => this.#wakeups.expires(at),
       // Not in the middle of another turn, which it may be that noticed.
       watched: (watching) => queueMicrotask(() => this.#replica && void this.#do((replica, now) => replica.watch(watching, now))),
     });
@@ -284,45 +284,17 @@ export class Group extends DurableObject<Env> {
     if (place !== null && this.#opened() !== null) this.#do((replica, now) => replica.place(place, now));
   }
 
-  #setTimer(wakeIn: number | null): void {
-    const at = wakeIn === null ? null : Date.now() + wakeIn;
-    // One that goes off too early only looks again.
-    if (this.#timer !== null && at !== null && this.#timer.at <= at) return;
-    if (this.#timer !== null) clearTimeout(this.#timer.handle);
-    this.#timer = null;
-    if (at === null) return;
-    const wake = () => {
-      this.#timer = null;
-      if (this.#replica && !this.#faults.hung) this.#do((replica, now) => replica.wake(now));
-    };
-    this.#timer = { at, handle: setTimeout(wake, wakeIn!) };
-  }
-
-  #arm(at: number | null): void {
-    if (at === null) return;
-    if (this.#armed === undefined) this.#armed = this.#alarms.at("lease");
-    if (this.#armed !== null && this.#armed <= at) return;
-    this.#armed = at;
-    this.#alarms.schedule("lease", at);
-  }
-
-  #watchExpiry(): void {
-    const at = earliestExpiry(this.ctx);
-    if (at !== null) this.#alarms.scheduleBy("expiry", at);
-  }
-
   #answer<T>(value: T, level: Answer<T>["level"]): Answer<T> {
-    const { scope, parts } = identify(this.ctx);
     const written = this.#replica?.rowsWritten ?? 0;
     // The others write what this one writes.
     const rows = (written - this.#rowsTold) * (this.#replica?.members ?? 1);
     this.#rowsTold = written;
-    return answer(value, { object: groupObject(scope, parts[1]!), at: this.#replica?.store.revision ?? 0 }, level, rows);
+    return answer(value, { object: this.#me.object, at: this.#replica?.store.revision ?? 0 }, level, rows);
   }
 
   #warn(message: string, thrown: unknown): void {
     const { code, message: detail, cause } = errorOf(thrown);
-    console.warn(JSON.stringify({ level: "warn", message, replica: identify(this.ctx).name, code, detail, cause: String(cause ?? "") }));
+    console.warn(JSON.stringify({ level: "warn", message, replica: this.#me.name, code, detail, cause: String(cause ?? "") }));
   }
 }
 

@@ -27,6 +27,8 @@ export type SocketHost = {
   ask(requests: readonly SocketRequest[]): void;
   /** Who a token is. It must still be good, and is registered with its holder. */
   introspect(token: string): Promise<Actor>;
+  /** A socket's token ends at this time. */
+  expires(at: number | null): void;
   /** Something waits for an event here, or nothing does any more. */
   watched(watching: boolean): void;
 };
