@@ -91,6 +91,7 @@ it("has data from here on", async () => {
   await world.send();
   await world.api.untilApplied("flight-desk");
   await world.mint([{ capability: "rooms", name: "team-*", rights: ["read", "write"] }]);
+  await world.makeGroup("desk");
   await soon("a room with a board", async () => (await world.api.doc("flight-desk"))?.board !== undefined, 30_000);
 });
 

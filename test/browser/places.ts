@@ -48,6 +48,8 @@ export const PLACES: readonly Place[] = [
   { path: "streams/tables/delays", heading: "delays", full: row("table-rows"), empty: says("No row answers that.") },
   { path: "rooms", heading: "Rooms", full: row("rooms", "flight-desk"), empty: says(/^No room yet/) },
   { path: "rooms/flight-desk", heading: "flight-desk", full: (page) => page.getByTestId("connections").waitFor(), empty: null },
+  { path: "groups", heading: "Groups", full: row("groups", "desk"), empty: says(/^No group yet/) },
+  { path: "groups/desk", heading: "desk", full: row("keys", "greeting"), empty: says('There is no group "desk"') },
   { path: "tokens", heading: "Tokens", full: row("tokens"), empty: says("None. Mint one above.") },
   {
     path: "usage",

@@ -39,6 +39,8 @@ const WATCHES: Record<string, Watch> = {
   },
   rooms: { shown: (page) => text(page, "rooms"), news: names("made-after") },
   "rooms/flight-desk": { shown: (page) => text(page, "connections"), news: grown },
+  groups: { shown: (page) => text(page, "groups"), news: names("made-after") },
+  "groups/desk": { shown: (page) => text(page, "keys"), news: names("after the restart") },
   tokens: { shown: (page) => text(page, "tokens"), news: names("grace") },
   usage: { shown: (page) => text(page, "used-requests"), news: grown },
 };
@@ -57,6 +59,7 @@ beforeAll(async () => {
   await world.send();
   await world.api.untilApplied("flight-desk");
   await world.mint([{ capability: "rooms", name: "*", rights: ["read"] }], { subject: "ada" });
+  await world.makeGroup("desk");
   await soon("a room with a board", async () => (await world.api.doc("flight-desk"))?.board !== undefined, 30_000);
 });
 
@@ -112,6 +115,8 @@ it("every page keeps what it showed while the server is gone, and goes on by its
   await world.call("PUT", "/v1/topics/made-after", {});
   await world.call("POST", "/v1/stream/flights", [NEWS]);
   await world.write("made-after", "hello");
+  await world.makeGroup("made-after");
+  await world.put("desk", "greeting", "after the restart");
   await world.mint([{ capability: "rooms", name: "*", rights: ["read"] }], { subject: "grace" });
   const another = await openPage(context, world.url);
   await visit(another.page, PLACES.find(({ path }) => path === "flight-desk")!, "full");

@@ -79,6 +79,17 @@ export class World {
     if (!response.ok) throw new Error(`The room ${room} answered with ${response.status}: ${await response.text()}`);
   }
 
+  /** Makes a group of three with a key in it. */
+  async makeGroup(name: string): Promise<void> {
+    await this.call("PUT", `/v1/groups/${name}`, { replicas: 3 });
+    await this.put(name, "greeting", "hello");
+  }
+
+  async put(group: string, key: string, value: string): Promise<void> {
+    const base64 = (text: string) => Buffer.from(text).toString("base64");
+    await this.call("POST", `/v1/groups/${group}/v3/kv/put`, { key: base64(key), value: base64(value) });
+  }
+
   /** The document of the room that the console opens. */
   room(): Promise<{ notes: string; board: Record<string, { airport: string; count: number }> }> {
     return this.call("GET", "/v1/rooms/flight-desk/doc");

@@ -24,14 +24,16 @@ export function Drawing({ status, onLink }: DrawingProps) {
   const cuts = cutsOf(status);
   return (
     <div class="quorum" data-testid="drawing">
-      <svg viewBox={`0 0 ${DRAWING.width} ${DRAWING.height}`} role="img" aria-label={inWords(status)}>
-        {lines.map((line) => (
-          <Link key={linkOf(line.a.id, line.b.id)} line={line} status={status} isCut={cuts.has(linkOf(line.a.id, line.b.id))} />
-        ))}
-        {members.map((member, at) => (
-          <Node key={member.id} spot={spots[at]!} standing={standingOf(member)} member={member} leads={member.id === leader} />
-        ))}
-      </svg>
+      <div role="img" aria-label={inWords(status)}>
+        <svg viewBox={`0 0 ${DRAWING.width} ${DRAWING.height}`} aria-hidden="true" focusable="false">
+          {lines.map((line) => (
+            <Link key={linkOf(line.a.id, line.b.id)} line={line} status={status} isCut={cuts.has(linkOf(line.a.id, line.b.id))} />
+          ))}
+          {members.map((member, at) => (
+            <Node key={member.id} spot={spots[at]!} standing={standingOf(member)} member={member} leads={member.id === leader} />
+          ))}
+        </svg>
+      </div>
       {onLink !== null && members.length <= MAX_WITH_BUTTONS && (
         <div class="quorum-links">
           {lines.map(({ a, b }) => {

@@ -1,11 +1,13 @@
 import type { Entry, GroupEvent } from "@skerry/client/groups";
 
-/** Part of a range of keys, in order, as it is now. */
+/** Part of the keys with a prefix, in order, as it is now. */
 export type KeyPage = {
+  /** What comes before belongs to the pages before this one. */
+  from: Uint8Array;
   entries: readonly Entry[];
-  /** Keys of the whole range. */
+  /** All keys with the prefix. */
   count: number;
-  /** The range goes on after the last entry. */
+  /** They go on after the last entry. */
   more: boolean;
   /** Of the read, or of the last change since. */
   revision: number;
@@ -20,21 +22,22 @@ export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** A page after what a revision changed in its range. It grows to twice its size at most; what is more belongs to the next page. */
+/** A page after what a revision changed among the keys with its prefix. It grows to twice its size at most; what is more belongs to the next page. */
 export function change(page: KeyPage, revision: number, events: readonly GroupEvent[], size: number): KeyPage {
   let { count, more } = page;
   const entries = [...page.entries];
   for (const { type, entry } of events) {
     const key = entry.keyBytes;
+    if (type === "delete") count--;
+    else if (entry.version === 1) count++;
+    if (compareKeys(key, page.from) < 0) continue;
     let at = entries.findIndex((each) => compareKeys(each.keyBytes, key) >= 0);
     if (at === -1) at = entries.length;
     const found = at < entries.length && compareKeys(entries[at]!.keyBytes, key) === 0;
     if (type === "delete") {
-      count--;
       if (found) entries.splice(at, 1);
       continue;
     }
-    if (entry.version === 1) count++;
     if (found) entries[at] = entry;
     // Beyond the last of a page that has a next one.
     else if (at < entries.length || !more) entries.splice(at, 0, entry);
@@ -43,7 +46,7 @@ export function change(page: KeyPage, revision: number, events: readonly GroupEv
     entries.length = 2 * size;
     more = true;
   }
-  return { entries, count: Math.max(entries.length, count), more, revision, readAt: page.readAt };
+  return { ...page, entries, count, more, revision };
 }
 
 /** The first key after all that begin with a prefix; null where there is none. */

@@ -36,7 +36,7 @@ export function Keys({ api, group, term, generation, mayWrite, onChange }: KeysP
           )
         }
       >
-        <form class="fields" onSubmit={(event) => event.preventDefault()}>
+        <form class="fields keys-prefix" onSubmit={(event) => event.preventDefault()}>
           <Field label="Keys that begin with" hint="empty: all of them">
             {(id) => (
               <input

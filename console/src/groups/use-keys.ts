@@ -23,17 +23,19 @@ export function useKeys(api: Api, group: Group, prefix: string, after: Uint8Arra
     const { signal } = end;
     const first = new TextEncoder().encode(prefix);
     const to = prefixEnd(first);
-    const span: Span = { from: after === null ? first : nextKey(after), ...(to !== null && { to }) };
+    const from = after === null ? first : nextKey(after);
+    const span = (start: Uint8Array): Span => ({ from: start, ...(to !== null && { to }) });
     // A socket of its own, so that another one is opened. One that nobody listens to any more closes by itself.
     const watcher = openGroup(api.client, group.name);
     const run = async () => {
       while (!signal.aborted) {
         try {
-          const { entries, count, more, revision } = await group.range(span, { limit: PAGE, signal });
-          let page: KeyPage = { entries, count, more, revision, readAt: revision };
+          const { entries, more, revision } = await group.range(span(from), { limit: PAGE, signal });
+          const { count } = await group.range(span(first), { countOnly: true, revision, signal });
+          let page: KeyPage = { from, entries, count, more, revision, readAt: revision };
           setKnown({ about, page });
           setProblem(null);
-          for await (const { revision: at, events } of watcher.watch(span, { from: revision, signal })) {
+          for await (const { revision: at, events } of watcher.watch(span(first), { from: revision, signal })) {
             page = change(page, at, events, PAGE);
             setKnown({ about, page });
           }
