@@ -11,6 +11,7 @@ import {
 } from "../core/wire/directory.ts";
 import { SkerryError } from "../core/wire/errors.ts";
 import { objectName, type Scope } from "../core/wire/names.ts";
+import { asking } from "../durable-objects/shared/refusals.ts";
 
 /** How old metadata of a topic or a group may be in this isolate, in milliseconds. What is stale is refused by its version. */
 const TTL_MS = 5_000;
@@ -25,7 +26,7 @@ export function directory(env: Env, scope: Scope, name: string): DirectoryPort {
 }
 
 function shard(env: Env, scope: Scope, index: number): DirectoryPort {
-  return env.DIRECTORY.getByName(objectName(scope, "platform", "directory", index)) as unknown as DirectoryPort;
+  return asking(env).DIRECTORY.getByName(objectName(scope, "platform", "directory", index)) as unknown as DirectoryPort;
 }
 
 /** A topic's metadata, at most five seconds old. Throws `topic_not_found`; that a topic is missing is never cached. */

@@ -71,6 +71,10 @@ export class Topic extends DurableObject<Env> {
 
   /** Moves old records to R2, oldest first, until about `keep` bytes remain here. */
   async offload(limits = ARCHIVE): Promise<Answer<{ segments: number }>> {
+    return this.#offload(limits);
+  }
+
+  async #offload(limits = ARCHIVE): Promise<Answer<{ segments: number }>> {
     const { journal, archive, producers } = this.#opened();
     const before = this.#rowsWritten(producers);
     const segments = await archive.offload(journal, limits);
@@ -122,7 +126,7 @@ export class Topic extends DurableObject<Env> {
       Date.now(),
       async (name) => {
         if (name === "ring") await this.#ringAgain();
-        if (name === "offload") await this.offload();
+        if (name === "offload") await this.#offload();
       },
       (name, error) => this.#warn(`the alarm "${name}" failed`, error),
     );

@@ -6,6 +6,7 @@ import { ModelHost } from "../../core/inference/host.ts";
 import type { InferenceExports, ModelsService } from "../../core/inference/port.ts";
 import { errorOf } from "../../core/wire/errors.ts";
 import type { Actor, Grant } from "../../core/wire/grant.ts";
+import { asking } from "../../durable-objects/shared/refusals.ts";
 import { flightRows, UNUSUAL_SCORE } from "../../topologies/flight-features.ts";
 import flightForest from "../../wasm/artifacts/flight-forest.bin";
 import module from "../../wasm/artifacts/skerry_inference.wasm";
@@ -14,7 +15,7 @@ import { onError } from "../../workers/middleware/problem.ts";
 import { modelsRoutes } from "../../workers/routes/models.ts";
 import golden from "../golden/forest.golden.json";
 
-const models = env.MODELS as unknown as ModelsService;
+const models = asking(env).MODELS as unknown as ModelsService;
 const rows = new Float32Array(golden.rows.flat());
 const n = golden.rows.length;
 const worst = (scores: Float32Array) => Math.max(...golden.scores.map((score, i) => Math.abs(score - (scores[i] as number))));

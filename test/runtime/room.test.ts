@@ -8,6 +8,7 @@ import * as Y from "yjs";
 import { awarenessFrame, decodeFrame, type PresenceState } from "../../core/crdt/protocol.ts";
 import { ACTOR_HEADER, type Actor, type Right } from "../../core/wire/grant.ts";
 import { Alarms } from "../../durable-objects/shared/alarms.ts";
+import { asking } from "../../durable-objects/shared/refusals.ts";
 
 const admin = { authorization: `Bearer ${env.SKERRY_ADMIN_KEY}` };
 const call = (path: string, init: RequestInit = {}) => exports.default.fetch(new Request(`http://skerry.test${path}`, init));
@@ -245,8 +246,8 @@ describe("hibernation and durability", () => {
   });
 
   it("an object that is only asked stores nothing", async () => {
-    const { stub } = freshRoom();
-    await expect(stub.read("json").then(String)).rejects.toMatchObject({ code: "room_not_found" });
+    const { name, stub } = freshRoom();
+    await expect(asking(env).ROOM.getByName(`v1/main/global/rooms/${name}`).read("json")).rejects.toMatchObject({ code: "room_not_found" });
     await stub.revoked("nobody");
     await runInDurableObject(stub, (_instance, { storage }) => {
       expect(storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '_cf_%'").toArray()).toEqual([]);

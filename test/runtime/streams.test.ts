@@ -3,6 +3,7 @@ import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { partitionOf } from "../../core/streams/partition.ts";
 import { errorOf } from "../../core/wire/errors.ts";
+import { asking } from "../../durable-objects/shared/refusals.ts";
 import type { TablePage } from "../../durable-objects/task/task.ts";
 
 const admin = { authorization: `Bearer ${env.SKERRY_ADMIN_KEY}`, "content-type": "application/json" };
@@ -218,7 +219,7 @@ describe("the thread in workerd", () => {
     const read = await call("/v1/stream/passing");
     expect([await read.json(), read.headers.get("stream-next-offset")]).toEqual([[], "0000000000000000"]);
     // The old partition refuses who still has its name.
-    const old = env.TOPIC.getByName("v1/main/global/streams/topic/passing/g1/0");
+    const old = asking(env).TOPIC.getByName("v1/main/global/streams/topic/passing/g1/0");
     const refused = await old.append({ count: 1, maxTime: 1, batch: '{"k":[null],"t":[1],"v":[1]}' }, null, null).then(
       () => null,
       (error: unknown) => errorOf(error).code,

@@ -7,6 +7,7 @@ import { mapRange, type ScoreModel } from "../../core/streams/stateless.ts";
 import type { Topology } from "../../core/streams/topology.ts";
 import { errorOf } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
+import { asking } from "../../durable-objects/shared/refusals.ts";
 import { partitionName, taskName } from "../../durable-objects/streams.ts";
 import { consumersOf } from "../../topologies/index.ts";
 import { continueTrace, traceId } from "../middleware/trace.ts";
@@ -20,7 +21,8 @@ const PULL_BYTES = 1_000_000;
  * Answers doorbells: runs the stateless operators over the records, batch by batch, and hands each task its ranges in
  * order. Nothing depends on how often, in which order, or whether a doorbell comes.
  */
-export async function consumeRings(batch: MessageBatch, env: Env): Promise<void> {
+export async function consumeRings(batch: MessageBatch, bindings: Env): Promise<void> {
+  const env = asking(bindings);
   const byPartition = new Map<string, Range[]>();
   for (const message of batch.messages) {
     const ring = readRing(message);

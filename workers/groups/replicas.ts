@@ -5,6 +5,7 @@ import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
 import type { Beginning, Group } from "../../durable-objects/group/group.ts";
 import { replicaName } from "../../durable-objects/group/names.ts";
+import { asking } from "../../durable-objects/shared/refusals.ts";
 import { directory, forgetGroup, groupMeta } from "../directory.ts";
 
 /** A replica's object. A region matters where the object is first made, and nowhere later. */
@@ -15,7 +16,7 @@ export function replicaStub(
   member: Pick<GroupMember, "id" | "region">,
 ) {
   const name = replicaName(scope, meta.name, meta.generation, member.id);
-  const stub = env.GROUP.getByName(name, member.region === null ? {} : { locationHint: member.region });
+  const stub = asking(env).GROUP.getByName(name, member.region === null ? {} : { locationHint: member.region });
   return stub as unknown as ReplicaStub;
 }
 

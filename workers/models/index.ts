@@ -1,6 +1,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { ModelsService, Scores } from "../../core/inference/port.ts";
 import { SkerryError } from "../../core/wire/errors.ts";
+import { answering } from "../../durable-objects/shared/refusals.ts";
 import { kserve } from "./kserve.ts";
 import { findModel, fullName, scoreWith } from "./registry.ts";
 
@@ -8,7 +9,7 @@ import { findModel, fullName, scoreWith } from "./registry.ts";
  * The Worker script `skerry-models`, bound as `env.MODELS`: models in isolates of their own. RPC for the platform's other
  * script, the Open Inference Protocol over `fetch` for what it forwards from clients.
  */
-export default class Models extends WorkerEntrypoint implements ModelsService {
+class Models extends WorkerEntrypoint implements ModelsService {
   override fetch(request: Request): Response | Promise<Response> {
     return kserve.fetch(request);
   }
@@ -21,3 +22,5 @@ export default class Models extends WorkerEntrypoint implements ModelsService {
     return { ...scoreWith(model, rows, n), model: fullName(model) };
   }
 }
+
+export default class extends answering(Models) {}
