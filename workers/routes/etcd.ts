@@ -88,12 +88,13 @@ async function status(gate: EtcdGate): Promise<Response> {
   );
 }
 
-/** Clients reach every replica by the one address they have. */
+/** Clients reach every replica by the one address they have; replicas reach each other by the names of their objects. */
 async function members(gate: EtcdGate): Promise<Response> {
   const answer = await gate.ask({ ask: "status" });
-  const { origin, pathname } = new URL(gate.c.req.url);
-  const clientURLs = [`${origin}${pathname.slice(0, -"/v3/cluster/member/list".length)}`];
-  const all = (await gate.members()).map(({ id, name, learner }) => ({ id: gate.member(id), name, peerURLs: [], clientURLs, learner }));
+  const clientURLs = [new URL(gate.c.req.url).origin + gate.c.req.path.slice(0, -"/v3/cluster/member/list".length)];
+  const all = (await gate.members()).map(({ id, name, learner }) => {
+    return { id: gate.member(id), name, peerURLs: [`skerry://${gate.object}/${id}`], clientURLs, learner };
+  });
   return gate.json(writeMembers(gate.facts(answer), all));
 }
 
