@@ -53,6 +53,24 @@ describe("signing in", () => {
     await close();
   });
 
+  it("opens sockets by a token of minutes, not by the admin key, which would stand in their URLs", async () => {
+    const { page, close } = await openTab(browser, world.url);
+    const sockets: URL[] = [];
+    page.on("websocket", (socket) => sockets.push(new URL(socket.url())));
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await signIn(page, world.key);
+    const token = (path: string) => sockets.find(({ pathname }) => pathname === path)?.searchParams.get("token") ?? null;
+    for (const path of ["/v1/rooms/flight-desk", "/v1/tables/delays/live"]) {
+      await soon(`a socket of ${path}`, async () => token(path) !== null);
+      expect(token(path)!.split(".")).toHaveLength(3);
+    }
+    const payload = JSON.parse(Buffer.from(token("/v1/rooms/flight-desk")!.split(".")[1]!, "base64url").toString());
+    expect(payload.exp - payload.iat).toBeLessThanOrEqual(600);
+    expect([...sockets.map(String), ...asked].filter((url) => url.includes(world.key))).toEqual([]);
+    await close();
+  });
+
   it("says in each panel what a token may not see, and ends the session of one that is revoked", async () => {
     const { token, id } = await world.mint([{ capability: "streams", name: "*", rights: ["read"] }]);
     const { page, close } = await openTab(browser, world.url);

@@ -5,6 +5,12 @@ import type { Connection } from "./connections.ts";
 /** How long the server may take to answer a small question, in milliseconds. */
 const PATIENCE = 15_000;
 
+/**
+ * What the client of an admin acts by: all that a token can grant, for minutes at a time, in seconds. A socket carries its
+ * credential in its URL, where proxies and logs may keep it: that must not be the key itself.
+ */
+const ADMIN_TOKEN = { grants: [{ capability: "*", name: "*", rights: ["admin"] }], expiresIn: 600, maxLifetime: 3600, subject: "console" };
+
 /** Calls to the server this page came from, under one credential. Everything thrown is a {@link SkerryError} with a sentence to show. */
 export class Api {
   /** For what lives longer than a request: rooms and tables that are followed. It has the same token, and refreshes it in-band. */
@@ -13,15 +19,22 @@ export class Api {
   readonly #watchers = new Map<string, (connection: Connection) => void>();
   #credential: string | null;
 
-  /** `onRefused` hears that the credential itself is no longer accepted, whichever call found out. */
-  constructor(credential: string | null, onRefused: (error: SkerryError) => void = () => {}) {
+  /**
+   * `onRefused` hears that the credential itself is no longer accepted, whichever call found out. `admin`: the credential is
+   * the admin key, which the client then exchanges for short-lived tokens, at its first use and whenever one has ended.
+   */
+  constructor(credential: string | null, onRefused: (error: SkerryError) => void = () => {}, admin = false) {
     this.#credential = credential;
     this.#onRefused = onRefused;
     this.client = createClient({
       url: location.origin,
-      ...(credential !== null && { token: credential }),
+      ...(credential !== null && { token: admin ? () => this.#mint() : credential }),
       runtime: { connect: (url, protocols) => this.#connect(url, protocols) },
     });
+  }
+
+  async #mint(): Promise<string> {
+    return (await this.send<MintedToken>("POST", "/v1/tokens", ADMIN_TOKEN)).token;
   }
 
   get credential(): string | null {

@@ -69,7 +69,7 @@ export function leave(reason: string | null = null): void {
 function enter(credential: string | null, found: Session): void {
   keeper?.stop();
   // What a session before this one asked may be refused later than this one began.
-  const api: Api = new Api(credential, (error) => isCurrent(api) && leave(error.message));
+  const api: Api = new Api(credential, (error) => isCurrent(api) && leave(error.message), found.admin);
   keeper = found.expiresAt === null ? null : keep(found.expiresAt, api);
   lifetime.value = { expiresAt: found.expiresAt, ending: null };
   session.value = { state: "in", session: found, api };
