@@ -95,6 +95,12 @@ export class Api {
 
   #connect(url: string, protocols: string[]): ReturnType<Runtime["connect"]> {
     const socket = new WebSocket(url, protocols);
+    // Whoever leaves a page at once closes what is not open yet, of which a browser complains in red: it is closed once it is.
+    const close = socket.close.bind(socket);
+    socket.close = (code, reason) => {
+      if (socket.readyState === WebSocket.CONNECTING) socket.addEventListener("open", () => close(code, reason));
+      else close(code, reason);
+    };
     const tell = (connection: Connection) => this.#watchers.get(new URL(url).pathname)?.(connection);
     socket.addEventListener("open", () => tell({ state: "live" }));
     socket.addEventListener("close", () => tell({ state: "waiting", detail: "The connection broke. Trying again." }));

@@ -122,10 +122,10 @@ function Create({ api }: { api: Api }) {
         <Field label="Partitions" small>
           {(id) => <input id={id} class="input" name="partitions" type="number" required min={1} max={64} defaultValue="1" />}
         </Field>
-        <Field label="Key" hint="pointer, or empty">
+        <Field label="Key" hint="pointer">
           {(id) => <input id={id} class="input" name="key" placeholder="/origin" autocomplete="off" spellcheck={false} />}
         </Field>
-        <Field label="Event time" hint="pointer, or empty">
+        <Field label="Event time" hint="pointer">
           {(id) => <input id={id} class="input" name="timestamp" placeholder="/date" autocomplete="off" spellcheck={false} />}
         </Field>
         <button type="submit" class="button button-main" disabled={busy}>
