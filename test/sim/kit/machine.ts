@@ -28,11 +28,13 @@ export interface MachineEnv {
   now(): number;
   /** Calls another machine; `settle` runs in a turn of this one, or never: the call, its answer or this instance may get lost. */
   call(to: string, method: string, argument: unknown, settle: Settle): void;
+  /** Tells a watcher of the disks, who belongs to no part of it: once what this turn writes is durable, even if a crash keeps all else from leaving. */
+  witness(seen: () => void): void;
   /** Runs `run` as a turn once all that was written so far is durable. */
   whenDurable(run: () => void): void;
   /** One timer: this takes the place of what was set before; null for none. Lost with the memory. */
   wakeIn(ms: number | null): void;
-  /** One alarm, part of what is written; Unix milliseconds by the right clock, null for none. */
+  /** One alarm, part of what is written; Unix milliseconds by its clock as it goes when this becomes durable, null for none. */
   setAlarm(at: number | null): void;
   getAlarm(): number | null;
   log(line: string): void;
@@ -47,9 +49,12 @@ export const NO_MACHINE_FAULTS: MachineFaults = { ...NO_FAULTS, disk: [0, 0] };
 /** What a machine has made durable at one moment. */
 export type Image = { readonly medium: unknown; readonly alarm: number | null };
 export type Request = { from: string; method: string; argument: unknown; reply: Settle };
-type Commit = { image: Image; outputs: (() => void)[] };
+/** `seen` goes with the image, `outputs` only if the instance lives. */
+type Commit = { image: Image; outputs: (() => void)[]; seen: (() => void)[] };
 
 const KEPT_IMAGES = 32;
+/** An alarm that is set to a time that has passed goes off so soon. Milliseconds. */
+const ALARM_AFTER = 5;
 
 /** One life of a machine in memory, writing to a medium of its own until that is durable. */
 class Instance implements Actor {
@@ -65,6 +70,7 @@ class Instance implements Actor {
   alarm: number | null;
   alarmSet = false;
   outbox: (() => void)[] = [];
+  seen: (() => void)[] = [];
   pending: Commit[] = [];
   durableAt = 0;
   /** Calls of its own that are not settled. */
@@ -160,6 +166,8 @@ export class SimMachine {
     const stage = crashes ? random.int(0, 2) : 3;
     const outputs = instance.outbox;
     instance.outbox = [];
+    const seen = instance.seen;
+    instance.seen = [];
     const written = instance.medium.rowsWritten?.();
     if (written === undefined || written !== instance.written || instance.alarmSet) {
       if (instance.fenced) {
@@ -169,11 +177,13 @@ export class SimMachine {
       instance.written = written;
       instance.alarmSet = false;
       const image = { medium: instance.medium.snapshot(), alarm: instance.alarm };
-      if (stage > 0) this.#write(instance, { image, outputs: stage === 1 ? [] : outputs }, random.int(...disk));
-    } else if (stage === 3) {
+      if (stage > 0) this.#write(instance, { image, outputs: stage === 1 ? [] : outputs, seen }, random.int(...disk));
+    } else {
       const last = instance.pending.at(-1);
-      if (last === undefined) for (const output of outputs) output();
-      else last.outputs.push(...outputs);
+      last?.seen.push(...seen);
+      if (last === undefined) for (const each of seen) each();
+      if (stage === 3) last?.outputs.push(...outputs);
+      if (stage === 3 && last === undefined) for (const output of outputs) output();
     }
     if (crashes) this.crash(["before its commit", "during it", "after it"][stage] as string, stage === 2);
     else if (evicts && this.evict()) kernel.log(`evict ${this.name}`);
@@ -187,7 +197,7 @@ export class SimMachine {
     this.#instance = null;
     const { pending } = instance;
     const kept = durable ? pending.length : this.#host.random.int(0, pending.length);
-    for (const { image } of pending.slice(0, kept)) this.#makeDurable(image);
+    for (const commit of pending.slice(0, kept)) this.#makeDurable(commit);
     this.#end(instance, null);
   }
 
@@ -254,7 +264,7 @@ export class SimMachine {
     const { kernel } = this.#host;
     instance.durableAt = Math.max(instance.durableAt, kernel.now + delay);
     if (delay === 0 && instance.pending.length === 0) {
-      this.#makeDurable(commit.image);
+      this.#makeDurable(commit);
       for (const output of commit.outputs) output();
       return;
     }
@@ -262,15 +272,16 @@ export class SimMachine {
     kernel.turn(instance.durableAt - kernel.now, "", instance, () => {
       // Two that are due in the same millisecond may come in any order; the older one is durable first all the same.
       const count = instance.pending.indexOf(commit) + 1;
-      for (const { image, outputs } of instance.pending.splice(0, count)) {
-        this.#makeDurable(image);
-        for (const output of outputs) output();
+      for (const each of instance.pending.splice(0, count)) {
+        this.#makeDurable(each);
+        for (const output of each.outputs) output();
       }
     });
   }
 
-  #makeDurable(image: Image): void {
+  #makeDurable({ image, seen }: Commit): void {
     this.disk = image;
+    for (const each of seen) each();
     if (this.images.length < 2 || this.#host.random.chance(0.25)) this.images.push(image);
     if (this.images.length > KEPT_IMAGES) this.images.splice(this.#host.random.int(1, KEPT_IMAGES - 1), 1);
     this.#armAlarm();
@@ -299,7 +310,8 @@ export class SimMachine {
     this.#cancelAlarm = null;
     if (this.#alarmAt === null) return;
     const late = random.int(0, this.#faults.alarmLate);
-    this.#cancelAlarm = kernel.turn(this.#alarmAt - kernel.now + late, `alarm ${this.name}`, null, () => {
+    const left = Math.max(ALARM_AFTER, this.#alarmAt - this.#host.clock(this.name).read(kernel.now));
+    this.#cancelAlarm = kernel.turn(left + late, `alarm ${this.name}`, null, () => {
       this.#alarmAt = null;
       this.disk = { ...this.disk, alarm: null };
       const instance = this.#wake();
@@ -323,6 +335,10 @@ export class SimMachine {
           settle(outcome);
         };
         instance.outbox.push(() => host.request(this.name, to, method, argument, done, instance));
+        kernel.touch(instance);
+      },
+      witness: (seen) => {
+        instance.seen.push(seen);
         kernel.touch(instance);
       },
       whenDurable: (run) => {

@@ -231,12 +231,9 @@ export class ObjectHost {
     return clock;
   }
 
-  /** Puts all clocks right. */
-  resetClocks(): void {
-    for (const clock of this.#clocks.values()) {
-      clock.thaw();
-      clock.offset = 0;
-    }
+  /** Lets all clocks go on. By how much they are off stays as it is: to put one right would be a leap. */
+  thawClocks(): void {
+    for (const clock of this.#clocks.values()) clock.thaw();
   }
 
   all(): SimObject[] {

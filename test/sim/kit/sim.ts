@@ -170,7 +170,7 @@ export class Sim {
     this.faults({});
     this.network.heal(true);
     for (const object of this.#host.all()) object.faults = null;
-    this.#host.resetClocks();
+    this.#host.thawClocks();
     this.machines.calm();
     for (const queue of this.#queues.values()) queue.faults = { ...queue.faults, drop: 0, duplicate: 0, sendFails: 0, crash: 0 };
     this.log("calm");
