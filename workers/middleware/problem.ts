@@ -20,12 +20,12 @@ const named: { prefix: RegExp; shape: ErrorShape }[] = [];
 /**
  * Lets a standard protocol keep its own error shape for every error below a path prefix, those of the middleware
  * (tokens, limits, unknown routes) included.
- * @param prefix `*` stands for one segment, a name.
+ * @param prefix `*` stands for one segment, a name, if only an empty one.
  * @example shapeErrors("/v2", (error) => ({ body: { error: error.message } }));
  */
 export function shapeErrors(prefix: string, shape: ErrorShape): void {
   const plain = prefix.replace(/\/$/, "");
-  if (plain.includes("*")) named.push({ prefix: new RegExp(`^${plain.replaceAll("*", "[^/]+")}(/|$)`), shape });
+  if (plain.includes("*")) named.push({ prefix: new RegExp(`^${plain.replaceAll("*", "[^/]*")}(/|$)`), shape });
   else shapes.set(plain, shape);
 }
 

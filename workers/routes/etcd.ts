@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { MiddlewareHandler } from "hono";
 import { GATEWAY_CODES } from "../../core/consensus/etcd/errors.ts";
 import { readBody, UNARY, writeTold } from "../../core/consensus/etcd/gateway.ts";
 import { readAuthenticate, writeAuthenticate, writeMembers, writeStatus, writeVersion } from "../../core/consensus/etcd/maintenance.ts";
@@ -37,8 +38,7 @@ export function etcdRoutes(app: OpenAPIHono<AppEnv>): void {
       document(app, base, path);
       app.post(`${base.replace("{group}", ":group")}/v3/${path}`, (c) => answering(c, handler));
     }
-    for (const [path, instead] of Object.entries(ELSEWHERE))
-      app.post(`${base.replace("{group}", ":group")}/v3/${path}`, (c) => refusal(c, new KvError(GATEWAY_CODES.unimplemented, instead)));
+    app.use(`${base.replace("{group}", ":group")}/v3/*`, elsewhere);
   }
   app.openAPIRegistry.registerPath(version);
   app.get("/version", (c) => c.body(writeVersion(), 200, { "content-type": "application/json" }));
@@ -66,6 +66,14 @@ const ELSEWHERE: Record<string, string> = {
   "maintenance/alarm": "There are no alarms: a group without space left refuses writes by itself, and takes them again when there is.",
   "maintenance/defragment": "There is nothing to defragment.",
   "maintenance/hash": "Replicas are compared by their own checks.",
+};
+
+/** Says where that is done which etcd has under this path. No route of ours: nothing of it is in the reference. */
+const elsewhere: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const path = c.req.path.slice(c.req.path.indexOf("/v3/") + "/v3/".length);
+  const instead = c.req.method === "POST" && Object.hasOwn(ELSEWHERE, path) ? ELSEWHERE[path] : undefined;
+  if (instead !== undefined) return refusal(c, new KvError(GATEWAY_CODES.unimplemented, instead));
+  await next();
 };
 
 async function unary(gate: EtcdGate, path: keyof typeof UNARY): Promise<Response> {
