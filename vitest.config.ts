@@ -61,7 +61,15 @@ export default defineConfig({
         test: { name: "runtime", include: FILES.runtime, ...patient, ...seeded },
       },
       { test: { name: "e2e", include: FILES.e2e, globalSetup: ["test/e2e/build.setup.ts"], ...sequential } },
-      { test: { name: "browser", include: FILES.browser, globalSetup: ["test/browser/build.setup.ts"], ...sequential } },
+      {
+        test: {
+          name: "browser",
+          include: FILES.browser,
+          globalSetup: ["test/browser/build.setup.ts"],
+          ...sequential,
+          testTimeout: 600_000,
+        },
+      },
     ],
   },
 });

@@ -6,9 +6,13 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playw
  */
 export type Tab = { page: Page; complaints: string[]; asked: Set<string>; close(): Promise<void> };
 
+/** How long a page may take for one step, in milliseconds: far beyond what it takes, so that a busy machine fails nothing. */
+const PATIENCE = 120_000;
+
 /** Opens a tab; with a credential, one that is signed in by it already, as after a reload. */
 export async function openTab(browser: Browser, url: string, options: BrowserContextOptions = {}, credential?: string): Promise<Tab> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  context.setDefaultTimeout(PATIENCE);
   if (credential !== undefined) await context.addInitScript((key) => sessionStorage.setItem("skerry.credential", key), credential);
   return openPage(context, url);
 }
