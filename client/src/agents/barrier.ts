@@ -41,12 +41,13 @@ export async function barrier(group: Group, name: string, parties: number, optio
         const arrived = await group
           .txn({ signal: either })
           .if(when(gate).absent(), when(own).absent())
-          .do(put(own, "", { lease }))
+          .do(put(own, "", { lease }), range({ prefix: `${root}/parties/` }, { keysOnly: true }))
           .else(get(gate))
           .commit();
         if (arrived.succeeded) {
           here = true;
-          await wait(group, root, gate, parties, arrived.revision, either);
+          const present = new Set(arrived.answers[1].entries.map(({ key }) => key));
+          await wait(group, root, gate, parties, present, arrived.revision, either);
         } else if (arrived.answers[0] === null) {
           throw new SkerryError("conflict", `"${id}" waits at the barrier "${name}" already, or its end was not noticed yet.`);
         }
@@ -63,25 +64,25 @@ export async function barrier(group: Group, name: string, parties: number, optio
   );
 }
 
-async function wait(group: Group, root: string, gate: string, parties: number, revision: number, signal: AbortSignal): Promise<void> {
-  const changes = group.watch({ prefix: `${root}/` }, { from: revision, only: "puts", signal });
-  try {
-    for (;;) {
-      const looked = await group
-        .txn({ signal })
-        .do(get(gate), range({ prefix: `${root}/parties/` }, { countOnly: true }))
-        .commit();
-      if (!looked.succeeded) return;
-      const [open, waiting] = looked.answers;
-      if (open !== null) return;
-      // Whoever sees that all are there opens it; that several do so does no harm.
-      if (waiting.count >= parties) {
-        await group.put(gate, `${parties}`, { signal });
-        return;
-      }
-      await changes.next();
+/** `present`: the keys of those who wait, as of `revision`. */
+async function wait(
+  group: Group,
+  root: string,
+  gate: string,
+  parties: number,
+  present: Set<string>,
+  revision: number,
+  signal: AbortSignal,
+): Promise<void> {
+  // Whoever sees that all are there opens it; that several do so does no harm.
+  const open = () => group.put(gate, `${parties}`, { signal });
+  if (present.size >= parties) return void (await open());
+  for await (const { events } of group.watch({ prefix: `${root}/` }, { from: revision, signal })) {
+    for (const { type, key } of events) {
+      if (key === gate) return;
+      if (type === "put") present.add(key);
+      else present.delete(key);
     }
-  } finally {
-    await changes.return?.();
+    if (present.size >= parties) return void (await open());
   }
 }

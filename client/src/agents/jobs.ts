@@ -2,7 +2,7 @@ import { SkerryError } from "../../../core/wire/errors.ts";
 import type { Group } from "../groups/group.ts";
 import type { Lease } from "../groups/lease.ts";
 import { within } from "../groups/time.ts";
-import { type Condition, del, get, type Op, put, range, when } from "../groups/txn.ts";
+import { type Condition, del, get, type Op, type Put, put, range, when } from "../groups/txn.ts";
 
 export type ClaimOptions = {
   /** The claim ends with this lease, such as a fleet membership's; without, with one of its own. */
@@ -58,6 +58,14 @@ export class JobQueue<Payload = unknown, Result = unknown> {
       .do(put(open, JSON.stringify(payload)))
       .commit();
     return succeeded;
+  }
+
+  /**
+   * Adding a job as a step of a transaction, such as that of a coordinator under the guard of its term. It must be new: of a job
+   * that was done already this makes another one.
+   */
+  adding(id: string, payload: Payload): Op<Put> {
+    return put(this.#keys(id).open, JSON.stringify(payload));
   }
 
   /** Claims a job that is free; null where there is none, also not within `wait`. */

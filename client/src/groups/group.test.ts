@@ -141,7 +141,7 @@ describe("the pipeline", () => {
     fake.hung.add(1);
     const writes = Promise.all(Array.from({ length: 10 }, (_, i) => group.put("k", `${i + 1}`)));
     await time.elapse(100);
-    fake.hung.clear();
+    fake.heal();
     fake.connections[0]?.break();
     await settled(fake, writes);
     expect((await settled(fake, group.get("k")))?.text).toBe("10");
@@ -167,7 +167,7 @@ describe("the pipeline", () => {
       fake,
       expect(group.put("k", "v", { timeout: 3000 })).rejects.toMatchObject({ code: "unavailable", extra: { inDoubt: false } }),
     );
-    fake.hung.clear();
+    fake.heal();
     await settled(fake, group.put("k", "v"));
     for (const member of [1, 2, 3]) fake.hung.add(member);
     await settled(
@@ -259,10 +259,12 @@ describe("the way to the leader", () => {
     fake.hung.add(1);
     const writing = group.put("k", "2");
     await time.elapse(1200);
-    fake.hung.clear();
+    fake.heal();
     await settled(fake, writing);
     expect(fake.leader).toBe(1);
     expect(fake.applied).toBe(2);
+    // It asked another replica, and left its own connection alone.
+    expect(fake.connections.map(({ member, readyState }) => `${member} ${readyState}`)).toEqual(["1 1", "2 3"]);
   });
 
   it("turns to another replica at once when the leader's connection breaks for good", async () => {

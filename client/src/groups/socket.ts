@@ -5,6 +5,7 @@ import type { Http } from "../http.ts";
 import { Link } from "../link.ts";
 import { backoff } from "../runtime.ts";
 import { type CallRequest, Calls } from "./calls.ts";
+import { Scout } from "./scout.ts";
 import { Subscription } from "./subscription.ts";
 
 const SILENCE = 30_000;
@@ -15,9 +16,14 @@ const PATIENCE = 500;
 const MAX_PATIENCE = 8_000;
 /** A socket that nobody uses is closed, so that a program can end. Milliseconds. */
 const IDLE = 2_000;
-/** How often a follower that names the silent leader is asked again before it is believed, and how long apart. */
+/** Before a replica that knows no leader, or names one that is silent, is asked again. */
+const AGAIN_MS = 100;
+/** How often it is, before it is believed. */
 const DOUBTS = 5;
-const DOUBT_MS = 100;
+/** Milliseconds that an attempt to connect may take. */
+const CONNECTING = 3_000;
+/** A connection on which nothing came for so long is given up, although the replica lives. */
+const DEAD = 5_000;
 
 /** Which replica a socket is for: the leader, who alone writes, or the nearest, who tells what happens. */
 export type Place = "leader" | "near";
@@ -45,9 +51,12 @@ export class GroupSocket {
   /** It connects again to the replica that it just lost. */
   #returning = false;
   #doubts = 0;
+  /** False ones, and the time of the last. */
   #alarms = 0;
+  #alarmedAt = 0;
   #hops = 0;
   #going = false;
+  #scout: Scout | null = null;
   #rtt = 0;
 
   constructor(http: Http, path: string, place: Place, probe: () => Promise<void>) {
@@ -180,6 +189,7 @@ export class GroupSocket {
 
   #answered(): void {
     this.#link?.worked();
+    this.#leaveScout();
     this.#hops = 0;
     this.#doubts = 0;
     this.#silent = 0;
@@ -188,6 +198,7 @@ export class GroupSocket {
   /** The connection broke: most often the object restarts, and is there again. If it is not, any other replica is asked. */
   #lost(error: SkerryError): void {
     const met = this.#member !== null;
+    this.#leaveScout();
     this.#last = this.#member ?? this.#to ?? this.#last;
     this.#calls.lost();
     this.#member = null;
@@ -206,22 +217,43 @@ export class GroupSocket {
     if (this.#place === "leader" && this.#last !== null) this.#silent = this.#last;
   }
 
-  /** Too long without a word from a replica that owes one: asks another, and tells it who is silent. */
+  /** Too long without a word from a replica that owes one: has others asked whether they lead now. */
   #suspect(waited: number): void {
-    if (waited < Math.min(MAX_PATIENCE, Math.max(PATIENCE, 6 * this.#rtt) * 2 ** this.#alarms)) return;
-    const silent = this.#member ?? this.#to ?? this.#last ?? 0;
-    this.#alarms++;
-    this.#silent = silent;
-    this.#doubts = 0;
-    this.#go(null, silent);
+    if (this.#link?.isOpen !== true) {
+      // The attempt hangs: another replica may be nearer.
+      if (waited > CONNECTING) this.#go(null, this.#to ?? this.#last ?? 0);
+      return;
+    }
+    const patience = Math.min(MAX_PATIENCE, Math.max(PATIENCE, 6 * this.#rtt) * 2 ** this.#alarms);
+    if (Math.min(waited, this.#http.runtime.now() - this.#alarmedAt) < patience || this.#scout !== null) return;
+    const silent = this.#member ?? 0;
+    this.#scout = new Scout(this.#http, this.#path, silent, {
+      found: (leader) => {
+        this.#scout = null;
+        this.#alarms = 0;
+        this.#silent = silent;
+        if (leader !== this.#member) this.#go(leader, null);
+      },
+      over: () => {
+        this.#scout = null;
+        this.#alarms++;
+        this.#alarmedAt = this.#http.runtime.now();
+        if (waited + DOUBTS * AGAIN_MS > DEAD) this.#go(this.#member, null);
+      },
+    });
+  }
+
+  #leaveScout(): void {
+    this.#scout?.end();
+    this.#scout = null;
   }
 
   /** @returns milliseconds to wait before the call is sent again. */
   #notLeader(leader: number): number {
-    if (leader === 0 || leader === this.#member) return DOUBT_MS;
+    if (leader === 0 || leader === this.#member) return AGAIN_MS;
     if (leader === this.#silent && this.#doubts < DOUBTS) {
       this.#doubts++;
-      return DOUBT_MS;
+      return AGAIN_MS;
     }
     if (leader !== this.#silent) this.#alarms = 0;
     // Already on the way there, by the answer to another call of the same frame.
@@ -277,6 +309,7 @@ export class GroupSocket {
   }
 
   #drop(): void {
+    this.#leaveScout();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
     this.#link?.end();

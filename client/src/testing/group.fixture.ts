@@ -69,6 +69,12 @@ export class FakeGroup {
     return connection;
   }
 
+  /** Nobody hangs any more. */
+  heal(): void {
+    this.hung.clear();
+    for (const each of this.connections) each.resume();
+  }
+
   /** A replica ends without a word. */
   kill(member: number): void {
     this.gone.add(member);
@@ -105,6 +111,10 @@ export class FakeGroup {
           { told: "leaseKeepAlive", response: { header: { revision: this.store.revision }, id: ask.id, ttl } },
           "linearizable",
         );
+      }
+      case "leaseTimeToLive": {
+        const response = { header: { revision: this.store.revision }, id: ask.id, ttl: -1, grantedTtl: 0, keys: [] };
+        return this.#ok({ told: "leaseTimeToLive", response }, "linearizable");
       }
       default:
         return { reply: "refused", grpc: 12, message: "not here" };
@@ -160,6 +170,7 @@ export class Connection implements Socket {
   readonly #group: FakeGroup;
   readonly #targets: WatchTargets;
   readonly #desk: CallDesk;
+  readonly #held: string[] = [];
   #session: Session | null = null;
 
   constructor(group: FakeGroup, member: number, url: string) {
@@ -211,8 +222,15 @@ export class Connection implements Socket {
 
   #receive(text: string): void {
     const session = this.#session;
-    if (session === null || this.#group.hung.has(this.member)) return;
-    this.#perform(session.onFrame(text, this.#group.time.now, "calls"), text.length);
+    if (session === null) return;
+    if (this.#group.hung.has(this.member)) this.#held.push(text);
+    else this.#perform(session.onFrame(text, this.#group.time.now, "calls"), text.length);
+  }
+
+  /** The replica goes on with what it was told while it hung. */
+  resume(): void {
+    for (const text of this.#held.splice(0)) this.#receive(text);
+    if (this.readyState === 0) this.#open();
   }
 
   #perform(effects: Effect[], size = 0): void {

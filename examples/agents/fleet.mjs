@@ -1,0 +1,193 @@
+// Twenty agents share out a hundred jobs and lose their coordinator and a third of their number on the way:
+// `npm run example -- agents` while `npm start` runs.
+//
+// Each agent is a process. They meet in a group, which three replicas agree on: it knows who is there, elects who plans, gives each
+// job to one agent at a time, and takes each result once. Seven are killed (SIGKILL), one is frozen for longer than the others wait
+// for it (SIGSTOP), and comes to itself late. Nothing is lost, and nothing counts twice.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { createClient } from "@skerry/client";
+import { barrier, jobQueue, joinFleet } from "@skerry/client/agents";
+import { openGroup, put, when } from "@skerry/client/groups";
+
+const AGENTS = 20;
+const JOBS = 100;
+/** The coordinator plans so many at a time. */
+const WAVE = 10;
+/** Seconds after which an agent that is not heard is gone. */
+const TTL = 5;
+
+const url = process.env.SKERRY_URL ?? "http://localhost:8787";
+const [role, name] = process.argv.slice(2);
+if (role === "--agent") await agent(name);
+else if (role !== "--compile") await customer();
+
+/** One agent: it works, plans when it is its turn to, and joins anew where the others have given it up. */
+async function agent(id) {
+  // Whoever started it is gone.
+  process.stdin.on("end", () => process.exit()).resume();
+  const group = openGroup(createClient({ url, token: process.env.SKERRY_TOKEN }), "fleet");
+  const jobs = jobQueue(group, "deliveries");
+  // Whatever else goes on, it ends when the customer has what it wanted.
+  void group
+    .watch("finished", { from: 0 })
+    .next()
+    .then(() => process.exit());
+  for (let life = 1; ; life++) {
+    const fleet = await enter(group, id);
+    if (life === 1) await barrier(group, "start", AGENTS, { id, lease: fleet.lease });
+    void fleet.coordinate((term) => plan(group, jobs, id, term), { ttl: TTL }).catch(() => {});
+    while (!fleet.signal.aborted) {
+      try {
+        const claim = await jobs.claim({ lease: fleet.lease, by: id, wait: 500 });
+        if (claim !== null) await deliver(id, claim);
+      } catch (error) {
+        if (error.code === "not_held") console.log(`${id} was refused: ${error.message}`);
+        else if (!fleet.signal.aborted && error.code !== "lease_not_found") throw error;
+      }
+    }
+    console.log(`${id} was given up by the others, and joins again.`);
+  }
+}
+
+async function enter(group, id) {
+  for (;;) {
+    try {
+      return await joinFleet(group, "couriers", { id, ttl: TTL });
+    } catch (error) {
+      // Its former life is not over yet, as far as the others know.
+      if (error.code !== "conflict") throw error;
+      await sleep(500);
+    }
+  }
+}
+
+async function deliver(id, claim) {
+  await sleep(100 + Math.random() * 200);
+  // The world outside of the group has to look at the fence itself: a lower one than it has seen comes too late.
+  const answer = await fetch(process.env.DEPOT, { method: "POST", body: JSON.stringify({ job: claim.id, fence: claim.fence, by: id }) });
+  if (!answer.ok) console.log(`${id}: the depot refused ${claim.id}: ${await answer.text()}`);
+  // Inside, the effect and the end of the job are one transaction, under the condition that it is still held.
+  await claim.complete({ by: id }, put(`delivered/${claim.id}`, id));
+}
+
+/** The coordinator's work: to plan what is not planned yet. Each step is under the guard of its term, so a dead coordinator adds nothing. */
+async function plan(group, jobs, id, term) {
+  const cursor = (await group.get("planned")) ?? null;
+  console.log(`${id} coordinates (fence ${term.fence}), from job ${cursor?.text ?? 0} on`);
+  for (let next = Number(cursor?.text ?? 0); next < JOBS; next += WAVE) {
+    const wave = Array.from({ length: WAVE }, (_, i) => jobs.adding(`job-${next + i}`, { parcel: next + i }));
+    const at = next === 0 ? when("planned").absent() : when("planned").value.is(`${next}`);
+    const { succeeded } = await group
+      .txn()
+      .if(term.guard, at)
+      .do(...wave, put("planned", `${next + WAVE}`))
+      .commit();
+    if (!succeeded) throw new Error("another plans now");
+    await sleep(700);
+  }
+  return id;
+}
+
+/** Whoever wants the jobs done: starts the agents, kills some, and looks at what came of it. */
+async function customer() {
+  const key = process.env.SKERRY_ADMIN_KEY;
+  if (key === undefined) {
+    console.error("Set SKERRY_ADMIN_KEY to the admin key of the server.");
+    process.exit(1);
+  }
+  // Each run is a project of its own, so that it can be repeated.
+  const admin = createClient({ url, token: key, project: `agents-${Date.now().toString(36)}` });
+  const grants = [{ capability: "groups", name: "fleet", rights: ["admin"] }];
+  const { token } = await admin.tokens.create({ grants, expiresIn: 3600, subject: "agents" });
+  const client = createClient({ url, token });
+  const group = openGroup(client, "fleet");
+  await group.create({ replicas: 3 });
+  const jobs = jobQueue(group, "deliveries");
+
+  // The world outside: a depot that takes parcels, each under the highest fence that it has seen for it.
+  const parcels = new Map();
+  const depot = createServer(async (request, response) => {
+    let text = "";
+    for await (const piece of request) text += piece;
+    const { job, fence, by } = JSON.parse(text);
+    const known = parcels.get(job);
+    if (known !== undefined && known.fence > fence)
+      response.writeHead(409).end(`fence ${fence} is older than ${known.fence} of ${known.by}`);
+    else {
+      parcels.set(job, { fence, by });
+      response.end();
+    }
+  });
+  depot.listen(0, "127.0.0.1");
+  await once(depot, "listening");
+
+  const env = { ...process.env, SKERRY_URL: url, SKERRY_TOKEN: token, DEPOT: `http://127.0.0.1:${depot.address().port}` };
+  // In this repository the SDK is TypeScript: what one process has compiled the others need not.
+  Object.assign(env, { NODE_COMPILE_CACHE: join(tmpdir(), "skerry-agents") });
+  const run = (...args) => spawn(process.execPath, [fileURLToPath(import.meta.url), ...args], { env, stdio: ["pipe", "pipe", "inherit"] });
+  await once(run("--compile"), "exit");
+  const agents = new Map();
+  for (let n = 1; n <= AGENTS; n++) {
+    const id = `agent-${String(n).padStart(2, "0")}`;
+    const child = run("--agent", id);
+    createInterface(child.stdout).on("line", (line) => console.log(line));
+    agents.set(id, child);
+  }
+  process.on("exit", () => {
+    for (const child of agents.values()) child.kill("SIGKILL");
+  });
+
+  for (const began = Date.now(); (await jobs.counts()).done < JOBS / 4; await sleep(200)) {
+    if (Date.now() - began > 60_000) throw new Error("The agents do not get going.");
+  }
+  const coordinator = (await group.leader("fleets/couriers/coordinator")).entry.text;
+  const others = [...agents.keys()].filter((id) => id !== coordinator);
+  const [frozen, ...more] = others;
+  const killed = [coordinator, ...more.slice(0, 6)];
+  for (const id of killed) agents.get(id).kill("SIGKILL");
+  console.log(`Killed ${coordinator}, who coordinated, and six more: ${killed.slice(1).join(", ")}.`);
+  await freeze(group, agents.get(frozen), frozen);
+
+  for (const began = Date.now(); (await jobs.counts()).done < JOBS; await sleep(200)) {
+    if (Date.now() - began > 60_000) throw new Error(`The agents do not get done: ${JSON.stringify(await jobs.counts())}.`);
+  }
+  await group.put("finished", "yes");
+
+  // What was delivered is there once for each job, by whoever the group says completed it.
+  const delivered = await group.range({ prefix: "delivered/" });
+  const by = new Map();
+  for await (const { id, result } of jobs.done()) by.set(id, result.by);
+  const once_ = delivered.entries.filter(({ key, text, version }) => version === 1 && by.get(key.slice(10)) === text).length;
+  console.log(
+    `${by.size} jobs are done, ${once_} of them exactly once, by ${new Set(by.values()).size} agents; the depot has ${parcels.size} parcels.`,
+  );
+  const wrong = [...parcels].filter(([job, parcel]) => by.get(job) !== parcel.by).length;
+  console.log(`${wrong} of the depot's parcels are of somebody else than the group says.`);
+  const left = await openGroup(client, "fleet").range({ prefix: "fleets/couriers/members/" });
+  console.log(`${left.count} agents are left.`);
+  group.close();
+  depot.close();
+  if (by.size !== JOBS || once_ !== JOBS || parcels.size !== JOBS || wrong > 0) process.exitCode = 1;
+  await Promise.all([...agents.values()].map((child) => child.exitCode ?? child.signalCode ?? once(child, "exit")));
+  process.exit();
+}
+
+/** Stops an agent that holds a job, until its time is over and another has the job, and then lets it go on. */
+async function freeze(group, child, id) {
+  const held = "jobs/deliveries/held/";
+  for await (const { entries, events = [] } of group.follow({ prefix: held })) {
+    const mine = entries?.some(({ text }) => text === id) || events.some(({ type, entry }) => type === "put" && entry.text === id);
+    if (mine) break;
+  }
+  child.kill("SIGSTOP");
+  await sleep((TTL + 2) * 1000);
+  child.kill("SIGCONT");
+  console.log(`${id} was frozen for ${TTL + 2} s, and goes on as if nothing had happened.`);
+}
