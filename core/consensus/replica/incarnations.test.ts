@@ -75,6 +75,26 @@ describe("incarnations", () => {
     expect(cluster.replica(victim).inspect()).toMatchObject({ regressed: true });
   });
 
+  it("[GR41] nothing that a rolled back replica says counts, not even before it knows", () => {
+    const { cluster, leader, others } = settled();
+    const [victim, third] = others;
+    const before = cluster.member(victim).rows.snapshot();
+    for (let wakes = 0; wakes < 2; wakes++) {
+      cluster.evict(victim);
+      cluster.write(put("a", `later ${wakes}`), leader);
+      cluster.run(2_000);
+    }
+    cluster.rollBack(victim, before);
+    cluster.hung.add(leader);
+    cluster.run(500);
+    // It is woken by a request of its own, and asks for votes with an incarnation that is over.
+    const asked = cluster.begin(victim, get("a"), { silent: leader });
+    cluster.until(() => cluster.replica(victim).inspect().regressed, 2_000);
+    cluster.until(() => asked.done !== null, 3_000);
+    expect(asked.done?.reply.reply).toMatch(/notLeader|unavailable/);
+    expect(cluster.replica(third).inspect().vote).not.toBe(victim);
+  });
+
   it("[GR42] an answer of a former life, or to one, does no harm", () => {
     const { cluster, leader, others } = settled();
     cluster.delay = 50;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Cluster, get, put, shown } from "./cluster.fixture.ts";
+import { ReadQueue } from "./reads.ts";
 
 function settled(size = 3) {
   const ids = Array.from({ length: size }, (_, i) => i + 1);
@@ -125,5 +126,77 @@ describe("reads", () => {
     expect(shown(cluster.ask(follower, get("a", { level: "stale" })))).toBe("1");
     expect(cluster.ask(follower, get("a", { level: "bounded", ms: 1_000 })).reply.reply).toMatch(/unavailable|notLeader/);
     expect(cluster.ask(follower, get("a"), { silent: 0 }).reply.reply).toMatch(/unavailable|notLeader/);
+  });
+
+  it("[GR14] a bounded read is as fresh as when it was asked for, not as when it was answered", () => {
+    const { cluster, leader, others } = settled();
+    cluster.delay = 100;
+    const [follower] = others as [number];
+    const first = cluster.ask(follower, get("a", { level: "bounded", ms: 10_000 }));
+    expect(first.reply).toMatchObject({ achieved: "bounded" });
+    cluster.ask(leader, { ask: "write", operation: put("a", "2"), session: null });
+    // Its answer came 400 ms or more after it had asked: 300 ms is too much to promise.
+    expect(shown(cluster.ask(follower, get("a", { level: "bounded", ms: 300 })))).toBe("2");
+  });
+
+  it("[GR13] [GR14] a follower believes only a leader that made sure that it leads", () => {
+    const { cluster, leader, others } = settled(5);
+    const [friend, ...rest] = others as [number, number, number, number];
+    for (const id of rest) for (const lonely of [leader, friend]) cluster.cut(lonely, id);
+    const elected = cluster.begin(rest[0], { ask: "write", operation: put("a", "2"), session: null }, { silent: leader });
+    cluster.until(() => elected.done !== null, 3_000);
+    expect(elected.done?.reply).toMatchObject({ reply: "ok" });
+    expect(cluster.ask(friend, get("a", { level: "bounded", ms: 50 })).reply.reply).toMatch(/unavailable|notLeader/);
+  });
+});
+
+describe("a queue of reads", () => {
+  /** A node that only notes which rounds were asked for. */
+  function queue() {
+    const rounds: Uint8Array[] = [];
+    const fences: Uint8Array[] = [];
+    const node = {
+      readIndex: (context: Uint8Array) => rounds.push(context),
+      acknowledgeRead: (context: Uint8Array) => fences.push(context),
+    };
+    return { rounds, fences, reads: new ReadQueue(node as never), served: [] as string[] };
+  }
+
+  it("[GR12] a round of writes confirms no read that was asked after it began", () => {
+    const { reads, served } = queue();
+    reads.add(() => served.push("before"));
+    reads.pump(0, false, 50);
+    reads.ride(7, 0);
+    reads.add(() => served.push("after"));
+    // The read round takes too long and is begun again, with both.
+    expect(reads.pump(60, false, 50)).toBe(true);
+    reads.applied(7);
+    expect(served).toEqual(["before"]);
+  });
+
+  it("[GR11] what an unfenced round gets once a fenced one has begun counts for nothing", () => {
+    const { reads, rounds, fences, served } = queue();
+    reads.add(() => served.push("read"));
+    reads.pump(0, false, 50);
+    expect([rounds.length, fences.length]).toEqual([1, 0]);
+    reads.pump(60, false, 50);
+    expect([rounds.length, fences]).toEqual([2, [rounds[1]]]);
+    reads.confirmed(rounds[0]!, 3);
+    reads.applied(9);
+    expect(served).toEqual([]);
+    reads.confirmed(rounds[1]!, 3);
+    reads.applied(9);
+    expect(served).toEqual(["read"]);
+  });
+
+  it("[GR10] waits until what was committed when the round began is applied", () => {
+    const { reads, rounds, served } = queue();
+    reads.add(() => served.push("read"));
+    reads.pump(0, false, 50);
+    reads.confirmed(rounds[0]!, 3);
+    reads.applied(2);
+    expect(served).toEqual([]);
+    reads.applied(3);
+    expect(served).toEqual(["read"]);
   });
 });

@@ -161,6 +161,20 @@ describe("a group at work", () => {
     expect(cluster.replica(leader).inspect()).toMatchObject({ role: "leader", term });
   });
 
+  it("[GR7] nor does a replica that cannot hear the leader while the others do", () => {
+    const { cluster, leader, others } = settled();
+    const [deaf] = others as [number];
+    const { term } = cluster.replica(leader).inspect();
+    cluster.cut(leader, deaf);
+    for (let i = 0; i < 30; i++) {
+      const busy = cluster.begin(leader, write("a", `${i}`));
+      cluster.until(() => busy.done !== null, 1_000);
+      if (i > 5) cluster.begin(deaf, get("a"), { silent: leader });
+      cluster.run(50);
+    }
+    expect(cluster.replica(leader).inspect()).toMatchObject({ role: "leader", term });
+  });
+
   it("[GR8] a minority refuses within two seconds, and says that a retry makes sense", () => {
     const { cluster, leader, others } = settled();
     for (const id of others) cluster.cut(leader, id);
