@@ -145,7 +145,7 @@ async function customer() {
   });
 
   for (const began = Date.now(); (await jobs.counts()).done < JOBS / 4; await sleep(200)) {
-    if (Date.now() - began > 60_000) throw new Error("The agents do not get going.");
+    if (Date.now() - began > 120_000) throw new Error("The agents do not get going.");
   }
   const coordinator = (await group.leader("fleets/couriers/coordinator")).entry.text;
   const others = [...agents.keys()].filter((id) => id !== coordinator);
@@ -156,7 +156,7 @@ async function customer() {
   await freeze(group, agents.get(frozen), frozen);
 
   for (const began = Date.now(); (await jobs.counts()).done < JOBS; await sleep(200)) {
-    if (Date.now() - began > 60_000) throw new Error(`The agents do not get done: ${JSON.stringify(await jobs.counts())}.`);
+    if (Date.now() - began > 120_000) throw new Error(`The agents do not get done: ${JSON.stringify(await jobs.counts())}.`);
   }
   await group.put("finished", "yes");
 

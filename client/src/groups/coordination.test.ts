@@ -124,6 +124,25 @@ describe("a lease", () => {
     expect(goneAt).toBeGreaterThanOrEqual(lostAt - 50);
   });
 
+  it("that was granted long before its answer came is renewed before anybody relies on it", async () => {
+    const { fake, group } = setup();
+    await settled(fake, group.put("warm", "up"));
+    for (const after of [2000, 9000]) {
+      // The grant happens, and its answer is lost with the connection; nobody can be reached for a while.
+      fake.loseNextAnswer = true;
+      const granting = group.lease(3);
+      await fake.time.elapse(20);
+      for (const member of [1, 2, 3]) fake.hung.add(member);
+      await pass(fake, after);
+      fake.heal();
+      const lease = await settled(fake, granting);
+      await pass(fake, 10_000);
+      expect(lease.signal.aborted).toBe(false);
+      expect(fake.store.leases().map(({ id }) => String(id))).toEqual([lease.id]);
+      await settled(fake, lease.revoke());
+    }
+  });
+
   it("that is not kept alive ends by itself, unless it is renewed by hand", async () => {
     const { fake, group } = setup();
     const lease = await settled(fake, group.lease(3, { keepAlive: false }));

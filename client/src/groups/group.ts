@@ -154,17 +154,14 @@ export class Group {
 
   /** Grants a lease of so many seconds, which is kept alive until it is revoked, unless `keepAlive` is false. */
   async lease(ttl: number, options: WriteOptions & { keepAlive?: boolean } = {}): Promise<Lease> {
-    const began = this.#http.runtime.now();
-    const { result } = await this.#write({ op: "leaseGrant", request: { id: 0n, ttl } }, options);
-    if (result.op !== "leaseGrant") throw strange();
-    const { id, ttl: granted } = result.response;
+    const { id, ttl: granted, at } = await this.#grant(ttl, options);
     const host = {
       runtime: this.#http.runtime,
       renew: (lease: string, timeout: number) => this.#renew(lease, timeout),
       revoke: (lease: string) => this.#revoke(lease),
       ended: (lease: Lease) => void this.#leases.delete(lease),
     };
-    const lease = new Lease(host, String(id), granted, began, options.keepAlive ?? true);
+    const lease = new Lease(host, id, granted, at, options.keepAlive ?? true);
     this.#leases.add(lease);
     return lease;
   }
@@ -296,6 +293,28 @@ export class Group {
     const found = answer.op === "range" ? (answer.response.kvs[0]?.modRevision ?? 0) : 0;
     const said = found === 0 ? "there is no such key" : `its last write is of revision ${found}`;
     throw new SkerryError("conflict", `The key was not changed: ${said}.`, { extra: { revision: found } });
+  }
+
+  /**
+   * A lease, and when it was asked for: it may have begun to run then. Where the answer took so long that little of it may be
+   * left, it is renewed before anybody relies on it, and where it has ended meanwhile, another one is granted.
+   */
+  async #grant(ttl: number, options: WriteOptions): Promise<{ id: string; ttl: number; at: number }> {
+    const { runtime } = this.#http;
+    const late = (at: number) => runtime.now() - at > (ttl * 1000) / 3;
+    for (;;) {
+      const asked = runtime.now();
+      const { result } = await this.#write({ op: "leaseGrant", request: { id: 0n, ttl } }, options);
+      if (result.op !== "leaseGrant") throw strange();
+      const lease = { id: String(result.response.id), ttl: result.response.ttl };
+      if (!late(asked)) return { ...lease, at: asked };
+      for (let left = lease.ttl; left > 0; ) {
+        options.signal?.throwIfAborted();
+        const at = runtime.now();
+        left = await this.#renew(lease.id, options.timeout ?? TIMEOUT);
+        if (left > 0 && !late(at)) return { ...lease, at };
+      }
+    }
   }
 
   async #renew(id: string, timeout: number): Promise<number> {

@@ -145,7 +145,7 @@ export class FakeGroup {
         : operation;
     const applied = this.apply(named, session);
     if (applied.result === undefined) return { reply: "refused", grpc: applied.error.grpc, message: applied.error.message };
-    if (applied.result.op === "leaseGrant") {
+    if (applied.result.op === "leaseGrant" && !applied.duplicate) {
       const { id, ttl } = applied.result.response;
       this.#leases.set(id, { ttl, until: this.time.now + ttl * 1000 });
     }
