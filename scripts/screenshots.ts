@@ -38,11 +38,13 @@ await command(async () => {
 });
 
 async function takeAll(browser: Browser, url: string): Promise<void> {
-  const desk = await open(browser, url, "Ann", 1280, 1240);
+  await call(url, "PUT", "/v1/groups/flight-desk", { replicas: 3 });
+  const desk = await open(browser, url, "Ann", 1280, 1400);
   const phone = await open(browser, url, "Ben", 390, 844);
   const overview = await open(browser, url, "Cem", 1280, 640);
 
   await go(desk, "flight-desk");
+  await desk.getByRole("button", { name: "Take the desk" }).click();
   await desk.getByLabel("Speed").selectOption(SPEED);
   await desk.getByRole("button", { name: "Run the demo" }).click();
   await desk.getByTestId("demo").getByText("acknowledged").waitFor({ timeout: 60_000 });
@@ -54,10 +56,10 @@ async function takeAll(browser: Browser, url: string): Promise<void> {
 
   const take = taker(browser);
   await take(overview, "overview");
-  await take(desk, "flight-desk");
+  await take(desk, "flight-desk", ".map");
   await desk.emulateMedia({ colorScheme: "dark" });
   await sleep(400);
-  await take(desk, "flight-desk-dark");
+  await take(desk, "flight-desk-dark", ".map");
   await phone.evaluate(() => document.querySelector(".map")?.scrollIntoView());
   await phone.evaluate(() => scrollBy(0, -64));
   await take(phone, "phone");
@@ -83,6 +85,12 @@ async function open(browser: Browser, url: string, name: string, width: number, 
   return page;
 }
 
+async function call(url: string, method: string, path: string, body: unknown): Promise<void> {
+  const headers = { Authorization: `Bearer ${KEY}`, "Content-Type": "application/json" };
+  const response = await fetch(url + path, { method, headers, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(`${method} ${path} was answered by ${response.status}: ${await response.text()}`);
+}
+
 async function go(page: Page, path: string): Promise<void> {
   await page.evaluate((hash) => {
     location.hash = hash;
@@ -100,11 +108,15 @@ async function write(page: Page, name: string, text: string): Promise<void> {
   if (!(await until(async () => ((await note.textContent()) ?? "").length > 0, 20_000))) throw new Error(`${name} sees no note.`);
 }
 
-/** Takes a picture of what is in view and keeps it as WebP, which the browser itself makes of it. */
-function taker(browser: Browser): (page: Page, name: string) => Promise<void> {
-  return async (page, name) => {
+/** Takes a picture of what is in view, down to the end of `last`, and keeps it as WebP, which the browser itself makes of it. */
+function taker(browser: Browser): (page: Page, name: string, last?: string) => Promise<void> {
+  return async (page, name, last) => {
     await page.evaluate(() => document.fonts.ready);
-    const png = (await page.screenshot({ animations: "disabled", caret: "hide" })).toString("base64");
+    // In one go with the picture: a page that is measured while it grows is cut off.
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    const box = last === undefined ? null : await page.locator(last).boundingBox();
+    const clip = box === null ? undefined : { x: 0, y: 0, width: page.viewportSize()!.width, height: box.y + box.height + 14 };
+    const png = (await page.screenshot({ animations: "disabled", caret: "hide", ...(clip && { clip }) })).toString("base64");
     const converter = await browser.newPage();
     const webp = await converter.evaluate(
       async ([base64, quality]) => {
