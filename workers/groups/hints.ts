@@ -1,8 +1,11 @@
 import type { GroupMeta } from "../../core/wire/directory.ts";
 import type { Scope } from "../../core/wire/names.ts";
 
-/** What this isolate knows of a group from its own calls: who led last, and how long each replica takes to answer. */
-export type GroupHints = { leader: number; latency: Map<number, number> };
+/**
+ * What this isolate knows of a group from its own calls: who led last, who let a connection wait for nothing (0: nobody), and how
+ * long each replica takes to answer.
+ */
+export type GroupHints = { leader: number; silent: number; latency: Map<number, number> };
 
 const MAX_GROUPS = 1_024;
 const hints = new Map<string, GroupHints>();
@@ -16,7 +19,7 @@ export function hintsOf(scope: Scope, meta: Pick<GroupMeta, "name" | "generation
   let known = hints.get(key);
   if (known === undefined) {
     if (hints.size >= MAX_GROUPS) hints.delete(hints.keys().next().value!);
-    known = { leader: 0, latency: new Map() };
+    known = { leader: 0, silent: 0, latency: new Map() };
     hints.set(key, known);
   }
   return known;
@@ -24,6 +27,7 @@ export function hintsOf(scope: Scope, meta: Pick<GroupMeta, "name" | "generation
 
 /** A replica answered after so many ms. */
 export function noteLatency(known: GroupHints, member: number, ms: number): void {
+  if (known.silent === member) known.silent = 0;
   const before = known.latency.get(member);
   known.latency.set(member, before === undefined ? ms : before + (ms - before) / 8);
 }
@@ -36,7 +40,8 @@ export function silenceOf(known: GroupHints, member: number): number {
 export function firstOf(known: GroupHints, meta: GroupMeta, leaderOnly: boolean): number {
   const ids = meta.members.filter(({ learner }) => !learner).map(({ id }) => id);
   if (leaderOnly) return ids.includes(known.leader) ? known.leader : ids[0]!;
-  return ids.reduce((best, id) => ((known.latency.get(id) ?? -1) < (known.latency.get(best) ?? -1) ? id : best));
+  const heard = ids.length > 1 ? ids.filter((id) => id !== known.silent) : ids;
+  return heard.reduce((best, id) => ((known.latency.get(id) ?? -1) < (known.latency.get(best) ?? -1) ? id : best));
 }
 
 /** The next replica in the round after one. */

@@ -7,7 +7,7 @@ import { checkName } from "../../core/wire/names.ts";
 import { replicaName } from "../../durable-objects/group/names.ts";
 import { refreshGroup } from "../directory.ts";
 import type { AppEnv } from "../env.ts";
-import { firstOf, hintsOf, nextOf, noteLatency, silenceOf } from "../groups/hints.ts";
+import { firstOf, hintsOf, nextOf, silenceOf } from "../groups/hints.ts";
 import { configure, replicaStub, requireGroup } from "../groups/replicas.ts";
 import { authorize, forwardHeaders } from "../middleware/auth.ts";
 import { problems } from "../middleware/openapi.ts";
@@ -110,10 +110,13 @@ async function connect(c: Context<AppEnv>, meta: GroupMeta, id: number, headers:
   });
   const response = await Promise.race([opening, patience]);
   clearTimeout(timer);
-  if (response !== null) return response;
+  if (response !== null) {
+    if (known.silent === id) known.silent = 0;
+    return response;
+  }
   // Whoever tries again without a wish of its own must not be sent to the same one: neither as the leader nor as the nearest.
   if (known.leader === id || known.leader === 0) known.leader = nextOf(meta, id);
-  noteLatency(known, id, PATIENCE * silenceOf(known, id));
+  known.silent = id;
   // If it comes after all, nobody is there.
   void opening
     .then(({ webSocket }) => {

@@ -21,7 +21,9 @@ import { levelOf, pathOf } from "./words.ts";
 /** One group: its replicas as they are, what is in it, and what may be done with it. */
 export function GroupView({ api, session, name }: PageProps & { name: string }) {
   const [paused, setPaused] = useState(false);
-  const look = useLook(api, name, paused);
+  // While it is being deleted nobody asks for it: the answer would be that it is not there.
+  const [going, setGoing] = useState(false);
+  const look = useLook(api, name, paused || going);
   const group = useHandle(api, name);
   const { status, problem } = look;
   const [deleting, setDeleting] = useState(false);
@@ -29,6 +31,16 @@ export function GroupView({ api, session, name }: PageProps & { name: string }) 
   const faults = useFaults(api, status, look.now);
   // Who has the admin key: the faults' route takes no token.
   const breaks = session.admin && status?.faults === true;
+  const remove = async () => {
+    setGoing(true);
+    group.close();
+    try {
+      await api.send("DELETE", pathOf(name));
+    } catch (thrown) {
+      setGoing(false);
+      throw thrown;
+    }
+  };
   return (
     <div class="page">
       <PageTitle title={name} up={{ href: hrefOf("groups"), title: "Groups" }}>
@@ -70,14 +82,16 @@ export function GroupView({ api, session, name }: PageProps & { name: string }) 
             </div>
           </div>
           <Replicas api={api} status={status} mayChange={mayChange} onChange={look.now} />
-          <Keys
-            api={api}
-            group={group}
-            term={status.term}
-            mayWrite={may(session, "groups", name, "write")}
-            generation={status.generation}
-            onChange={look.now}
-          />
+          {!going && (
+            <Keys
+              api={api}
+              group={group}
+              term={status.term}
+              mayWrite={may(session, "groups", name, "write")}
+              generation={status.generation}
+              onChange={look.now}
+            />
+          )}
           {mayChange && (
             <>
               <Snapshot api={api} name={name} revision={status.revision} />
@@ -94,7 +108,7 @@ export function GroupView({ api, session, name }: PageProps & { name: string }) 
         <Confirm
           title={`Delete the group “${name}”?`}
           action="Delete the group"
-          run={() => api.send("DELETE", pathOf(name))}
+          run={remove}
           onEnd={(done) => {
             setDeleting(false);
             if (done) go("groups");

@@ -25,8 +25,9 @@ export function useKeys(api: Api, group: Group, prefix: string, after: Uint8Arra
     const to = prefixEnd(first);
     const from = after === null ? first : nextKey(after);
     const span = (start: Uint8Array): Span => ({ from: start, ...(to !== null && { to }) });
-    // A socket of its own, so that another one is opened. One that nobody listens to any more closes by itself.
+    // A socket of its own, so that another one is opened. One that nobody listens to closes by itself, later.
     const watcher = openGroup(api.client, group.name);
+    let told = false;
     const run = async () => {
       while (!signal.aborted) {
         try {
@@ -35,7 +36,14 @@ export function useKeys(api: Api, group: Group, prefix: string, after: Uint8Arra
           let page: KeyPage = { from, entries, count, more, revision, readAt: revision };
           setKnown({ about, page });
           setProblem(null);
-          for await (const { revision: at, events } of watcher.watch(span(first), { from: revision, signal })) {
+          const watch = watcher.watch(span(first), { from: revision, signal });
+          void watch.ready().then(
+            () => {
+              told = true;
+            },
+            () => {},
+          );
+          for await (const { revision: at, events } of watch) {
             page = change(page, at, events, PAGE);
             setKnown({ about, page });
           }
@@ -52,7 +60,11 @@ export function useKeys(api: Api, group: Group, prefix: string, after: Uint8Arra
       }
     };
     void run();
-    return () => end.abort();
+    return () => {
+      end.abort();
+      // A browser complains of a socket that is closed before it is open.
+      if (told) watcher.close();
+    };
   }, [group, about, epoch]);
   return { page: known?.about === about ? known.page : null, problem };
 }
