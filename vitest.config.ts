@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { buildWorker } from "./scripts/lib/build-workers.ts";
@@ -36,6 +37,9 @@ const { SEED } = process.env;
 const seed = SEED === undefined ? 20_010_101 : SEED === "random" ? Math.floor(Math.random() * 2 ** 31) : Number(SEED);
 if (!Number.isInteger(seed)) throw new Error(`SEED is a whole number or "random", not "${SEED}".`);
 if (SEED === "random") console.log(`SEED=${seed}`);
+/** Vitest would leave one core idle: on a machine of two, half of it. */
+const parallel = { maxWorkers: availableParallelism() };
+
 const seeded = { setupFiles: ["test/seed.ts"], provide: { seed } };
 
 const sequential = { environment: "node" as const, fileParallelism: false, ...patient, ...seeded };
@@ -45,7 +49,7 @@ export default defineConfig({
     projects: [
       {
         plugins: [wasmModules],
-        test: { name: "unit", environment: "node", include: FILES.unit, ...patient, ...seeded },
+        test: { name: "unit", environment: "node", include: FILES.unit, ...patient, ...seeded, ...parallel },
       },
       {
         plugins: [
@@ -58,7 +62,7 @@ export default defineConfig({
             };
           }),
         ],
-        test: { name: "runtime", include: FILES.runtime, ...patient, ...seeded },
+        test: { name: "runtime", include: FILES.runtime, ...patient, ...seeded, ...parallel },
       },
       { test: { name: "e2e", include: FILES.e2e, globalSetup: ["test/e2e/build.setup.ts"], ...sequential } },
       {
