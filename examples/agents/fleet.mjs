@@ -92,7 +92,8 @@ async function plan(group, jobs, id, term) {
     if (!succeeded) throw new Error("another plans now");
     await sleep(700);
   }
-  return id;
+  // In office for as long as it lives.
+  await new Promise((resolve) => term.signal.addEventListener("abort", resolve, { once: true }));
 }
 
 /** Whoever wants the jobs done: starts the agents, kills some, and looks at what came of it. */
@@ -183,7 +184,8 @@ async function customer() {
 async function freeze(group, child, id) {
   const held = "jobs/deliveries/held/";
   for await (const { entries, events = [] } of group.follow({ prefix: held })) {
-    const mine = entries?.some(({ text }) => text === id) || events.some(({ type, entry }) => type === "put" && entry.text === id);
+    const mine =
+      entries?.some((entry) => entry.json().by === id) || events.some(({ type, entry }) => type === "put" && entry.json().by === id);
     if (mine) break;
   }
   child.kill("SIGSTOP");

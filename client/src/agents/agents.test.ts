@@ -168,6 +168,37 @@ describe("a queue of jobs", () => {
     expect(fake.store.leases()).toEqual([]);
   });
 
+  it("a claim that is given up while its answer is under way leaves no job behind that nobody works on", async () => {
+    const { fake, groups } = setup(2);
+    const [a, b] = [jobQueue<string>(groups[0], "q"), jobQueue<string>(groups[1], "q")];
+    await settled(fake, a.add("x", "payload"));
+    const fleet = await settled(fake, joinFleet(groups[0], "f", { ttl: 30 }));
+    // From the moment at which it is sent to the one at which it is answered.
+    for (let ms = 1; ms <= 8; ms++) {
+      const stop = new AbortController();
+      const claiming = a.claim({ lease: fleet.lease, signal: stop.signal });
+      claiming.catch(() => {});
+      await fake.time.elapse(ms);
+      stop.abort(new Error("no more"));
+      const claim = await settled(
+        fake,
+        claiming.catch(() => null),
+      );
+      await pass(fake, 500);
+      if (claim !== null) await settled(fake, claim.release());
+      const other = await settled(fake, b.claim());
+      expect(other?.id, `given up after ${ms} ms`).toBe("x");
+      await settled(fake, other!.release());
+    }
+  });
+
+  it("a short wait does not cut a claim off that has begun", async () => {
+    const { fake, groups } = setup(1);
+    const jobs = jobQueue<string>(groups[0], "q");
+    await settled(fake, jobs.add("x", "payload"));
+    expect((await settled(fake, jobs.claim({ wait: 1 })))?.id).toBe("x");
+  });
+
   it("finds a free job behind many that are held", async () => {
     const { fake, groups } = setup(1);
     const jobs = jobQueue<number>(groups[0], "q");

@@ -36,7 +36,6 @@ export async function barrier(group: Group, name: string, parties: number, optio
     async (until) => {
       const lease = options.lease ?? (await group.lease(ttl, { signal: until }));
       const either = until === undefined ? lease.signal : AbortSignal.any([until, lease.signal]);
-      let here = false;
       try {
         const arrived = await group
           .txn({ signal: either })
@@ -45,7 +44,6 @@ export async function barrier(group: Group, name: string, parties: number, optio
           .else(get(gate))
           .commit();
         if (arrived.succeeded) {
-          here = true;
           const present = new Set(arrived.answers[1].entries.map(({ key }) => key));
           await wait(group, root, gate, parties, present, arrived.revision, either);
         } else if (arrived.answers[0] === null) {
@@ -53,15 +51,20 @@ export async function barrier(group: Group, name: string, parties: number, optio
         }
       } finally {
         if (options.lease === undefined) await lease.revoke().catch(() => {});
-        else if (here)
-          await group
-            .txn()
-            .do(del(own))
-            .commit()
-            .catch(() => {});
+        else await leave(group, own, lease);
       }
     },
   );
+}
+
+/** Also where it is not known whether it came; not another's place. */
+async function leave(group: Group, own: string, lease: Lease): Promise<void> {
+  await group
+    .txn()
+    .if(when(own).lease.is(lease.id))
+    .do(del(own))
+    .commit()
+    .catch(() => {});
 }
 
 /** `present`: the keys of those who wait, as of `revision`. */

@@ -71,19 +71,20 @@ export class JobQueue<Payload = unknown, Result = unknown> {
   /** Claims a job that is free; null where there is none, also not within `wait`. */
   async claim(options: ClaimOptions = {}): Promise<Claim<Payload, Result> | null> {
     const { lease, ttl = TTL, by = "", wait = 0, signal } = options;
-    if (wait === 0) return this.#claim(lease, ttl, by, signal);
-    try {
-      return await within(this.#group.runtime, wait, signal, "No job was free in time.", async (until) => {
-        for (;;) {
-          const revision = this.#group.revision;
-          const claim = await this.#claim(lease, ttl, by, until);
-          if (claim !== null) return claim;
-          await this.#stir(revision, until);
-        }
-      });
-    } catch (error) {
-      if (error instanceof SkerryError && error.code === "timed_out") return null;
-      throw error;
+    const { runtime } = this.#group;
+    const end = runtime.now() + wait;
+    for (;;) {
+      const revision = this.#group.revision;
+      // The time limits the waiting alone: a claim that has begun is carried to its end.
+      const claim = await this.#claim(lease, ttl, by, signal);
+      const left = end - runtime.now();
+      if (claim !== null || left <= 0) return claim;
+      try {
+        await within(runtime, left, signal, "No job was free in time.", (until) => this.#stir(revision, until));
+      } catch (error) {
+        if (error instanceof SkerryError && error.code === "timed_out") return null;
+        throw error;
+      }
     }
   }
 
@@ -118,11 +119,23 @@ export class JobQueue<Payload = unknown, Result = unknown> {
         if (given === undefined) own ??= await this.#group.lease(ttl, { signal });
         const lease = given ?? (own as Lease);
         const { open, held } = this.#keys(id);
+        // Of this attempt alone, so that it can be taken back without taking another's.
+        const mark = JSON.stringify({ by, claim: this.#group.runtime.uuid() });
         const { succeeded, answers, revision } = await this.#group
           .txn({ signal })
           .if(when(held).absent(), when(open).exists())
-          .do(put(held, by, { lease }), get(open))
-          .commit();
+          .do(put(held, mark, { lease }), get(open))
+          .commit()
+          .catch(async (error) => {
+            // Nobody knows whether it is held now, and nobody would work on it.
+            await this.#group
+              .txn()
+              .if(when(held).value.is(mark))
+              .do(del(held))
+              .commit()
+              .catch(() => {});
+            throw error;
+          });
         // Another was faster.
         if (!succeeded) continue;
         const payload = answers[1]?.json<Payload>() as Payload;
