@@ -13,10 +13,14 @@ import { useEffect } from "react";
 import { createClient, type Client } from "../index.ts";
 import { connectRoom, type Room } from "../rooms/index.ts";
 import { decodeCertificate, encodeVote, MemberSet, signVote, verifyCertificate, verifySignature } from "../groups/certificate.ts";
-import { useAwareness, useRoom, useShared, useTable } from "../react/index.ts";
+import { type Group, openGroup, put, del, get, when } from "../groups/index.ts";
+import { barrier, joinFleet, jobQueue } from "../agents/index.ts";
+import { useAwareness, useGroupKey, useRoom, useShared, useTable, useWatch } from "../react/index.ts";
+declare const group: Group, fleet: Awaited<ReturnType<typeof joinFleet>>;
 declare const client: Client, admin: Client, room: Room, token: string, orders: { shop: string }[];
 declare const agents: { id: string; publicKey: Uint8Array }[], bytes: Uint8Array, digest: Uint8Array, privateKey: CryptoKey;
 export { agents, bytes, digest, privateKey, decodeCertificate, encodeVote, MemberSet, signVote, verifyCertificate, verifySignature };
+export { type Group, group, fleet, openGroup, put, del, get, when, barrier, joinFleet, jobQueue, useGroupKey, useWatch };
 export { client, admin, room, token, orders, createClient, connectRoom, useAwareness, useEffect, useRoom, useShared, useTable };
 `;
 
