@@ -39,6 +39,8 @@ class Asking {
   /** Attempts that have not come back. */
   readonly #open = new Map<number, Promise<Outcome>>();
   #rows = 0;
+  /** Replicas that knew of no leader when they were asked. */
+  readonly #leaderless = new Set<number>();
 
   constructor(env: Env, scope: Scope, meta: GroupMeta, ask: Ask) {
     this.#env = env;
@@ -80,6 +82,9 @@ class Asking {
       } else {
         const { leader } = outcome.reply;
         const member = this.#meta.members.some(({ id }) => id === leader);
+        if (leader === 0) this.#leaderless.add(outcome.member);
+        // Others may still name a replica that says itself that it does not lead: then somebody has to stand.
+        if (leader !== 0 && this.#leaderless.has(leader)) silent = leader;
         if (leader !== 0 && leader !== silent && member) {
           target = leader;
           silent = 0;

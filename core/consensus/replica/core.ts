@@ -6,6 +6,7 @@ import { RaftNode } from "../raft/node.ts";
 import { type ConfState, type Entry, type Message, NO_NODE, type NodeId, RaftError, type Ready, type Role } from "../raft/types.ts";
 import type { ChunkReceipt, Envelope } from "./envelope.ts";
 import { isMember, Leading } from "./leading.ts";
+import { nextLife } from "./lives.ts";
 import { Machine } from "./machine.ts";
 import { LIMITS, type ReplicaLimits, type ReplicaOptions, type ReplicaTiming, TIMING } from "./options.ts";
 import { type Head, Peers } from "./peers.ts";
@@ -116,7 +117,9 @@ export class Core {
   /** Another replica that leads, or did when it was last heard of; 0: none. */
   get knownLeader(): NodeId {
     const known = this.leader !== NO_NODE || this.role !== "follower" ? this.leader : this.storage.state.leader;
-    return known === this.id ? NO_NODE : known;
+    const { voters, votersOutgoing } = this.conf;
+    const removed = voters.length > 0 && !voters.includes(known) && !votersOutgoing.includes(known);
+    return known === this.id || removed ? NO_NODE : known;
   }
 
   /** Heard a leader so lately that nobody should be elected. */
@@ -129,7 +132,7 @@ export class Core {
     if (this.engaged) return;
     this.engaged = true;
     const { state } = this.storage;
-    this.storage.setState({ incarnation: state.incarnation + 1 });
+    this.storage.setState({ incarnation: nextLife(state.incarnation, this.random) });
     if (!state.leads || state.regressed) return;
     this.#resuming = true;
     if (!this.node.resume()) this.storage.setState({ leads: false });

@@ -5,6 +5,7 @@ import { type ConfChangeSingle, type ConfState, type Entry, NO_NODE, type NodeId
 import type { Asks, OpenAsk } from "./asks.ts";
 import type { Core } from "./core.ts";
 import { Freshness } from "./freshness.ts";
+import { countOf } from "./lives.ts";
 import type { Ask, Reply, Status, Told } from "./types.ts";
 import { sizeOf } from "./writes.ts";
 
@@ -27,6 +28,8 @@ export class Desk {
   #transfer: { ask: OpenAsk; to: NodeId } | null = null;
   /** Changes of the configuration that are not applied, by index. */
   readonly #changes = new Map<number, { ask: OpenAsk; term: number }>();
+  /** Changes that are applied, to be answered once an entry that was begun after that is: `floor` is where those begin. */
+  #settling: { ask: OpenAsk; conf: ConfState; floor: number }[] = [];
   /** To be looked at again once the node is not in the middle of something. */
   #again: OpenAsk[] = [];
 
@@ -73,7 +76,7 @@ export class Desk {
       committed: commit,
       bytes: machine.store.bytes,
       conf,
-      incarnation: state.incarnation,
+      incarnation: countOf(state.incarnation),
     };
   }
 
@@ -93,13 +96,37 @@ export class Desk {
   }
 
   applied(entry: Entry, conf: ConfState): void {
+    this.#settle(entry, conf);
     const change = this.#changes.get(entry.index);
     if (change === undefined) return;
     this.#changes.delete(entry.index);
     const { ask, term } = change;
     if (term !== entry.term) this.#again.push(ask);
-    else if (entry.kind === "conf") this.#tell(ask.id, { told: "reconfigure", conf }, this.#core.level);
-    else this.#refuse(ask.id, GRPC_CODES.failedPrecondition, "this change does not fit the group's present configuration");
+    else if (entry.kind !== "conf")
+      this.#refuse(ask.id, GRPC_CODES.failedPrecondition, "this change does not fit the group's present configuration");
+    else {
+      this.#settling.push({ ask, conf, floor: this.#core.node.status().lastIndex });
+      this.#core.leading?.mark();
+    }
+  }
+
+  /**
+   * A change is answered only when a majority of the new members has it on disk that it is committed: with an entry that was begun
+   * after it was applied. Until then a member that it removed may be needed once more, and must not be erased.
+   */
+  #settle(entry: Entry, conf: ConfState): void {
+    if (this.#settling.length === 0) return;
+    if (entry.kind === "conf") {
+      const floor = this.#core.node.status().lastIndex;
+      this.#settling = this.#settling.map(({ ask }) => ({ ask, conf, floor }));
+      this.#core.leading?.mark();
+      return;
+    }
+    this.#settling = this.#settling.filter((each) => {
+      if (entry.index <= each.floor || each.conf.votersOutgoing.length > 0) return this.#asks.has(each.ask.id);
+      this.#tell(each.ask.id, { told: "reconfigure", conf: each.conf }, this.#core.level);
+      return false;
+    });
   }
 
   /** What can only be noticed, or done, between events. */
@@ -109,7 +136,10 @@ export class Desk {
       this.#again = [];
       for (const ask of again) if (this.#asks.has(ask.id)) this.#dispatch(ask);
     }
-    this.fresh.pump((ask) => this.#seek(ask));
+    this.fresh.pump(
+      (ask) => this.#seek(ask),
+      (id) => this.#asks.has(id),
+    );
     if (this.#transfer !== null && this.#core.leading !== null && this.#core.node.status().leadTransferee === NO_NODE) {
       this.#unavailable(this.#transfer.ask.id, "The other replica did not take over in time.", 500);
       this.#transfer = null;
@@ -329,7 +359,12 @@ export class Desk {
   }
 
   #reconfigure(open: OpenAsk, changes: ConfChangeSingle[]): void {
-    const { node } = this.#core;
+    const { node, id } = this.#core;
+    // The others would not learn from it that it was removed.
+    if (changes.some(({ kind, node: member }) => member === id && (kind === "remove" || kind === "addLearner"))) {
+      this.#refuse(open.id, GRPC_CODES.failedPrecondition, "a leader does not remove itself; hand leadership over first");
+      return;
+    }
     try {
       node.proposeConfChange({ transition: changes.length > 1 ? "implicit" : "auto", changes, context: NO_BYTES });
     } catch (error) {

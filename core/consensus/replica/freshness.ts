@@ -39,11 +39,17 @@ export class Freshness {
     if (asked?.id !== id) return;
     this.#asked = null;
     if (index > 0) this.#answered.push({ ...asked, index });
-    else this.#next = [...asked.waiting, ...this.#next];
+    else this.#doubt(asked);
   }
 
-  /** Asks, serves, and hands those whose leader is gone or silent to `seek`. */
-  pump(seek: (ask: OpenAsk) => void): void {
+  /** Whom it asked does not lead, or says nothing: those who wait must find another. */
+  #doubt(asked: Barrier): void {
+    for (const { ask } of asked.waiting) ask.hint = { silent: asked.leader };
+    this.#next = [...asked.waiting, ...this.#next];
+  }
+
+  /** Asks, serves, and hands those whose leader is gone or silent to `seek`; who is not `wanted` any more was answered. */
+  pump(seek: (ask: OpenAsk) => void, wanted: (id: number) => boolean): void {
     const { knownLeader: leader, leading, now, machine, peers, timing } = this.#core;
     while (this.#answered.length > 0 && this.#answered[0]!.index <= machine.applied) {
       const { begun, waiting } = this.#answered.shift()!;
@@ -53,9 +59,9 @@ export class Freshness {
     const asked = this.#asked;
     if (asked !== null && (asked.leader !== leader || now - asked.begun >= timing.call / 2 || peers.link(leader).failures > 0)) {
       this.#asked = null;
-      this.#next = [...asked.waiting, ...this.#next];
-      for (const { ask } of this.#next) ask.hint = { silent: asked.leader };
+      this.#doubt(asked);
     }
+    this.#next = this.#next.filter(({ ask }) => wanted(ask.id));
     if (this.#next.length === 0) return;
     const silent = this.#next.some(({ ask }) => ask.hint.silent === leader && leader !== NO_NODE);
     if (leader === NO_NODE || leading !== null || silent) {

@@ -45,6 +45,23 @@ describe("incarnations", () => {
     expect(cluster.pending).toBe(0);
   });
 
+  it("[GR41] also one rolled back to just before its last wake: it counts the same again, and is another", () => {
+    const { cluster, leader, others } = settled();
+    const [victim] = others;
+    cluster.evict(victim);
+    const before = cluster.member(victim).rows.snapshot();
+    const { incarnation } = cluster.replica(victim).inspect();
+    cluster.write(put("a", "later"), leader);
+    cluster.run(2_000);
+    expect(cluster.replica(victim).inspect().incarnation).toBe(incarnation + 1);
+    cluster.rollBack(victim, before);
+    cluster.hung.add(leader);
+    cluster.run(500);
+    const third = others[1];
+    cluster.ask(third, put2(), { silent: leader });
+    expect(cluster.replica(victim).inspect()).toMatchObject({ regressed: true, incarnation: incarnation + 1 });
+  });
+
   it("[GR41] also one rolled back within one life, where the leader of that time meets it", () => {
     const { cluster, leader, others } = settled();
     const [victim] = others;

@@ -37,6 +37,8 @@ export class Leading {
   /** It resumed, and has put nothing of its own into the log since. */
   #quiet: boolean;
   #compacting = false;
+  #marked = false;
+  #revoking = 0;
   #knockedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -72,9 +74,14 @@ export class Leading {
     if (this.#resumed && index === this.floor) this.book = LeaseBook.resume(this.#machine.store.leases());
   }
 
+  /** Something was applied that a majority has to know is committed: an entry follows it, an empty one if there is no other. */
+  mark(): void {
+    this.#marked = true;
+  }
+
   /** Adds a command of the leader's own. */
-  write(operation: Operation, at: number): void {
-    this.#writes.add({ command: { operation, at, session: null }, done: NOBODY, lost: NOBODY });
+  write(operation: Operation, at: number, settled = NOBODY): void {
+    this.#writes.add({ command: { operation, at, session: null }, done: settled, lost: settled });
   }
 
   /**
@@ -109,10 +116,11 @@ export class Leading {
     if (single ? this.unsynced : this.#writes.underWay(commit, now, this.#timing.pipeline)) return false;
     // After a wake an entry that follows what the log holds commits that, and confirms the reads.
     const poke = this.#quiet && !this.caughtUp && (this.reads.waiting || (this.book.deadline() ?? clock + 1) <= clock);
-    if (!this.#writes.waiting && !poke) return false;
+    if (!this.#writes.waiting && !poke && !this.#marked) return false;
     const index = this.#writes.flush(this.#node, now);
     if (index === null) return false;
     this.#quiet = false;
+    this.#marked = false;
     this.unsynced = single;
     this.reads.ride(index, now);
     return true;
@@ -136,8 +144,12 @@ export class Leading {
   }
 
   #expire(clock: number): void {
-    if (!this.caughtUp) return;
-    for (const id of this.book.due(clock)) this.write({ op: "leaseRevoke", request: { id } }, clock);
+    // What no majority takes is not said again and again.
+    if (!this.caughtUp || this.#revoking > 0) return;
+    for (const id of this.book.due(clock)) {
+      this.#revoking++;
+      this.write({ op: "leaseRevoke", request: { id } }, clock, () => this.#revoking--);
+    }
   }
 
   /** A store that fills up gives up old revisions before it refuses writes. */

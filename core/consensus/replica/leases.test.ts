@@ -90,6 +90,21 @@ describe("leases", () => {
     expect(others.map((id) => shown(cluster.ask(id, get("held", { level: "stale" }))))).toEqual([null, null]);
   });
 
+  it("[GR36] leases that nobody can end cost less and less: no storm of alarms, and no commands piled up", () => {
+    for (const left of [1, 2]) {
+      const { cluster, leader } = leased(2);
+      const others = [1, 2, 3].filter((id) => id !== leader);
+      // Either the leader is left alone, or a follower is.
+      for (const id of left === 1 ? others : [leader, others[0]!]) cluster.hung.add(id);
+      cluster.run(120_000);
+      const { index } = cluster.replica(left === 1 ? leader : others[1]!).inspect();
+      cluster.run(3_600_000);
+      const only = cluster.replica(left === 1 ? leader : others[1]!).inspect();
+      expect(only.index).toBe(index);
+      expect(only.counters.alarms).toBeLessThan(60);
+    }
+  });
+
   it("[GR34] without leases no alarm is set, and one more for each lease's life", () => {
     const cluster = new Cluster([1, 2, 3]);
     for (let i = 0; i < 10; i++) cluster.write(put("a", String(i)));

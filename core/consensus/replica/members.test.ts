@@ -24,9 +24,12 @@ describe("members", () => {
     expect(cluster.ask(4, get("a")).reply).toMatchObject({ reply: "notLeader", leader });
     const promoted = cluster.persist({ ask: "reconfigure", changes: [{ kind: "addVoter", node: 4 }] }, leader);
     expect(promoted.reply.value).toMatchObject({ conf: { voters: [1, 2, 3, 4], learners: [] } });
-    cluster.persist({ ask: "reconfigure", changes: [{ kind: "remove", node: leader }] }, leader);
-    cluster.run(1_000);
     const rest = [1, 2, 3, 4].filter((id) => id !== leader);
+    const removal = { ask: "reconfigure", changes: [{ kind: "remove", node: leader }] } as const;
+    expect(cluster.ask(leader, { ...removal, changes: [...removal.changes] }).reply).toMatchObject({ reply: "refused", grpc: 9 });
+    expect(cluster.ask(leader, { ask: "transfer", to: rest[0]! }).reply).toMatchObject({ reply: "ok" });
+    cluster.persist({ ...removal, changes: [...removal.changes] }, rest[0]!);
+    cluster.run(1_000);
     cluster.hung.add(leader);
     const { reply } = cluster.write(put("b", "1"), rest[0]!);
     expect(reply.achieved).toBe("quorum");
@@ -63,6 +66,16 @@ describe("members", () => {
     const conf = { voters: [1, 2, 3, 4, 5].filter((id) => id !== other), votersOutgoing: [] };
     expect(cluster.replica(leader).inspect().conf).toMatchObject(conf);
     expect(cluster.replica(5).inspect().conf).toMatchObject(conf);
+  });
+
+  it("[GR23] once a removal is answered, the one that was removed is needed no more, whoever sleeps", () => {
+    const cluster = new Cluster([1, 2]);
+    const { leader } = cluster.write(put("a", "1"));
+    const gone = leader === 1 ? 2 : 1;
+    cluster.persist({ ask: "reconfigure", changes: [{ kind: "remove", node: gone }] }, leader);
+    cluster.evict(leader);
+    cluster.hung.add(gone);
+    expect(cluster.write(put("a", "2"), leader).reply).toMatchObject({ achieved: "single" });
   });
 
   it("[GR21] a change that does not fit, or comes on top of another, is refused or put off", () => {

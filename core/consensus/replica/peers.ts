@@ -1,6 +1,7 @@
 import type { Message, NodeId } from "../raft/types.ts";
 import { type Envelope, encodeEnvelope } from "./envelope.ts";
 import { earliest, Link } from "./link.ts";
+import { isAfter, isOver, nextLife } from "./lives.ts";
 import type { ReplicaLimits, ReplicaTiming } from "./options.ts";
 import type { ReplicaStorage } from "./storage.ts";
 
@@ -57,16 +58,17 @@ export class Peers {
     const { from, incarnation } = envelope;
     if (envelope.to !== this.#id) return false;
     const known = this.#storage.state.peers.get(from) ?? { incarnation: 0, place: "" };
-    if (incarnation < known.incarnation) {
+    if (isOver(incarnation, known.incarnation)) {
       this.#superseded.set(from, known.incarnation);
       return false;
     }
     const link = this.link(from);
-    const isNew = incarnation > known.incarnation;
+    const isNew = isAfter(incarnation, known.incarnation);
     if (isNew && envelope.leaderTerm === leading && envelope.lastIndex < link.acked) {
       // It acknowledged more in this very term, in which nothing replaces it: its storage was rolled back within one incarnation.
-      this.#remember(from, incarnation + 1, known.place);
-      this.#superseded.set(from, incarnation + 1);
+      const burnt = nextLife(incarnation, () => 0);
+      this.#remember(from, burnt, known.place);
+      this.#superseded.set(from, burnt);
       return false;
     }
     if (isNew || (envelope.place !== "" && envelope.place !== known.place)) {
@@ -75,7 +77,7 @@ export class Peers {
     this.#superseded.delete(from);
     for (const [id, seen] of envelope.seen) {
       const record = this.#storage.state.peers.get(id);
-      if (id !== this.#id && seen > (record?.incarnation ?? 0)) this.#remember(id, seen, record?.place ?? "");
+      if (id !== this.#id && isAfter(seen, record?.incarnation ?? 0)) this.#remember(id, seen, record?.place ?? "");
     }
     link.heard(now, envelope.commit);
     link.watching = envelope.watching;
@@ -85,7 +87,9 @@ export class Peers {
   /** Whether the sender knows a higher incarnation of this replica than this one is. */
   supersedes(envelope: Envelope): boolean {
     const { incarnation } = this.#storage.state;
-    return envelope.superseded > incarnation || envelope.seen.some(([id, seen]) => id === this.#id && seen > incarnation);
+    // A peer that has not heard of this life yet knows an earlier one, which is no news.
+    const over = (known: number) => known !== 0 && isOver(incarnation, known);
+    return over(envelope.superseded) || envelope.seen.some(([id, seen]) => id === this.#id && over(seen));
   }
 
   /** What a replica that was refused is told, whatever it asked. */

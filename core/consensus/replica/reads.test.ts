@@ -118,6 +118,22 @@ describe("reads", () => {
     expect(cluster.calls).toBeGreaterThan(again);
   });
 
+  it("[GR14] whom a follower takes for the leader may have forgotten it: it is not asked again and again", () => {
+    const { cluster, leader, others } = settled();
+    const [follower, third] = others as [number, number];
+    cluster.ask(leader, { ask: "transfer", to: third });
+    cluster.cut(third, follower);
+    cluster.cut(third, leader);
+    cluster.evict(follower);
+    cluster.evict(leader);
+    const calls = cluster.calls;
+    const read = cluster.begin(follower, get("a", { level: "bounded", ms: 0 }));
+    cluster.until(() => read.done !== null, 3_000);
+    cluster.run(1_000);
+    expect(read.done).not.toBeNull();
+    expect(cluster.calls - calls).toBeLessThan(60);
+  });
+
   it("[GR14] a follower cut off from everybody says stale things only where it may", () => {
     const { cluster, others } = settled();
     const [follower] = others as [number];

@@ -7,6 +7,7 @@ import { Core } from "./core.ts";
 import { Desk, NO_QUORUM } from "./desk.ts";
 import { decodeEnvelope, type Envelope } from "./envelope.ts";
 import { earliest } from "./link.ts";
+import { countOf } from "./lives.ts";
 import type { Change } from "./machine.ts";
 import type { ReplicaOptions } from "./options.ts";
 import type { Call } from "./peers.ts";
@@ -37,6 +38,9 @@ const FIRST_INDEX = 1;
 const FIRST_TERM = 1;
 /** A follower looks after a lease that should have ended this long ago, and a second later for each place in the line. Milliseconds. */
 const BACKSTOP_MS = 10_000;
+/** Between two alarms. */
+const SHORTEST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 300_000;
 /** No id of a request: the replica's own. */
 const OWN_ASK = -1;
 const MAX_TICKS = 24;
@@ -58,6 +62,8 @@ export class Replica {
   #lastTick = 0;
   #ticking = false;
   #broken = false;
+  /** When the alarm last went off, Unix milliseconds. */
+  #alarmedAt: number | null = null;
   readonly #counters = { asks: 0, served: 0, calls: 0, alarms: 0 };
   #askedAt = Number.NEGATIVE_INFINITY;
   /** Somebody waits for something, or a majority was heard: a leader without either goes to sleep. */
@@ -195,8 +201,9 @@ export class Replica {
   /** The alarm went off, or somebody wants to know whether leases have ended. */
   alarm(now: number): Effects {
     this.#counters.alarms++;
+    this.#alarmedAt = now;
     return this.#turn(now, () => {
-      const at = this.#alarmAt();
+      const at = this.#dueAt();
       if (at === null || at > now) return;
       this.#core.engage();
       // A follower's: whoever leads should have ended that lease long ago. To be asked wakes a leader, or elects one.
@@ -251,7 +258,7 @@ export class Replica {
       peers: progress.map((peer) => ({
         ...peer,
         place: peers.place(peer.id),
-        incarnation: state.peers.get(peer.id)?.incarnation ?? 0,
+        incarnation: countOf(state.peers.get(peer.id)?.incarnation ?? 0),
         down: peers.link(peer.id).isDown(now),
       })),
     };
@@ -378,8 +385,21 @@ export class Replica {
     return first === null ? null : Math.max(1, Math.ceil(first - core.now));
   }
 
-  /** A leader's is the end of its first lease. A follower looks later whether somebody leads who sees to that. */
+  /**
+   * An alarm that just went off is not asked for again at once, whatever is due: each costs a row and a request. What is long overdue is
+   * looked at less and less often, so that a group without a majority comes to rest.
+   */
   #alarmAt(): number | null {
+    const at = this.#dueAt();
+    if (at === null || this.#alarmedAt === null) return at;
+    const { leading, timing } = this.#core;
+    const alone = leading !== null && !this.#core.hearsQuorum(timing.dormant);
+    const pause = alone ? LONGEST_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, (this.#alarmedAt - at) / 2));
+    return Math.max(at, Math.ceil(this.#alarmedAt + pause));
+  }
+
+  /** A leader's is the end of its first lease. A follower looks later whether somebody leads who sees to that. */
+  #dueAt(): number | null {
     const core = this.#core;
     const { state } = core.storage;
     if (core.leading !== null) return core.leading.book.deadline();
