@@ -1,10 +1,11 @@
 import type { Scenario } from "../kit/index.ts";
 import { type CounterBug, counter } from "./counter.ts";
+import { groups } from "./groups/scenario.ts";
 import { type StreamsBug, streams } from "./streams.ts";
 import { type WireBug, wire } from "./wire.ts";
 
 /** Every scenario that must pass under any seed. */
-export const SCENARIOS: readonly Scenario[] = [counter("none"), streams("none"), wire("none")];
+export const SCENARIOS: readonly Scenario[] = [counter("none"), streams("none"), wire("none"), groups(null)];
 
 /** Scenarios with a mistake in them, which the kit must find. */
 export const PLANTED: readonly Scenario[] = (
