@@ -64,8 +64,11 @@ it("makes a group, shows a key live in a second browser, and survives a leader t
   await soon("the leader of the interface", async () => (await leaderOn(page)) === (await status("harbour")).leader);
   await soon("the revision of the interface", async () => (await figure(page, "revision")) === (await status("harbour")).revision);
   const old = await status("harbour");
-  expect(await page.getByTestId("replicas").locator("tbody tr").count()).toBe(3);
-  expect(await page.getByTestId("drawing").getByRole("img").getAttribute("aria-label")).toContain(`replica ${old.leader} leads`);
+  await soon("three replicas", async () => (await page.getByTestId("replicas").locator("tbody tr").count()) === 3);
+  await soon("the leader in the drawing", async () => {
+    const label = await page.getByTestId("drawing").getByRole("img").getAttribute("aria-label");
+    return label?.includes(`replica ${old.leader} leads`) === true;
+  });
   expect(await violations(page)).toEqual([]);
   expect(await accessibilityFaults(page)).toEqual([]);
   expect([...first.complaints, ...second.complaints]).toEqual([]);
