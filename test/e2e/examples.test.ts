@@ -47,5 +47,7 @@ it("flight-desk: the board leaves a note that outlives a kill right after it", a
 });
 
 it("says which examples there are", async () => {
-  await expect(run("nothing")).rejects.toMatchObject({ stderr: expect.stringMatching(/one of agents, flight-desk, hello-room, hello-stream/) });
+  await expect(run("nothing")).rejects.toMatchObject({
+    stderr: expect.stringMatching(/one of agents, flight-desk, hello-room, hello-stream/),
+  });
 });
