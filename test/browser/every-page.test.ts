@@ -150,9 +150,6 @@ it("the reference and the list of errors are sound, opened too", async () => {
   await page.getByRole("button", { name: "Execute" }).click();
   await page.locator(".live-responses-table").first().waitFor();
   expect(new URL(page.url()).hash).toMatch(/^#\/platform\//);
-  await operation(/^PUT\s*\/v1\/topics\/\{topic\}/).click();
-  await operation(/^GET\s*\/v1\/tables\/\{table\}\s/).click();
-  await page.getByRole("button", { name: "Execute" }).nth(2).waitFor();
   await look(tab, "/docs", found);
   await page.goto(`${world.url}/docs/errors`);
   await look(tab, "/docs/errors", found);

