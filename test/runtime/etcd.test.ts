@@ -135,6 +135,11 @@ describe("answers and errors", () => {
     expect(await get("kv/put", { key: b64("a"), lease: 9 })).toMatchObject({ status: 404, body: { code: 5 } });
     expect(await get("kv/range", { key: "*" })).toMatchObject({ status: 400, body: { error: "illegal base64 data at input byte 0" } });
     expect(await get("lock/lock", { name: b64("l"), lease: 9 })).toMatchObject({ status: 500, body: { code: 2 } });
+    // Nothing to be said is read all the same.
+    for (const path of ["maintenance/status", "cluster/member/list", "lease/leases"]) {
+      expect(await get(path, [null])).toMatchObject({ status: 400, body: { code: 3, error: expect.stringContaining("array") } });
+      expect(await get(path, null)).toMatchObject({ status: 200 });
+    }
     expect(await get("auth/enable", {})).toMatchObject({ status: 501, body: { code: 12 } });
     expect(await get("kv/nothing", {})).toMatchObject({ status: 404, body: { code: 5 } });
     const big = await get("kv/put", { key: b64("a"), value: b64("x".repeat(1_600_000)) });

@@ -3,8 +3,17 @@ import { z } from "@hono/zod-openapi";
 /** The messages of etcd's v3 API as OpenAPI shows them. The codec in core/consensus/etcd is what reads and prints them. */
 
 const Bytes = z.string().openapi({ format: "byte", description: "Base64.", example: "Zm9v" });
+/** Read as base64, or as an array of bytes. `null` is what is not given, of every field. */
+const BytesIn = z
+  .union([z.string(), z.array(z.number().int().min(0).max(255).nullable())])
+  .nullish()
+  .openapi({ description: "Base64.", example: "Zm9v" });
 /** Read as a number or as text; printed as text. */
-const Int64In = z.union([z.string(), z.number().int()]).openapi({ example: "0" });
+const Int64In = z.union([z.string(), z.number().int()]).nullish().openapi({ example: "0" });
+const Flag = z.boolean().nullish();
+/** By name, or by its number. */
+const Choice = (...names: [string, ...string[]]) => z.union([z.enum(names), z.number().int()]).nullish();
+const List = <T extends z.ZodType>(item: T) => z.array(item.nullable()).nullish();
 const Int64 = z.string().openapi({ example: "1" });
 const message = <T extends z.ZodRawShape>(shape: T) => z.looseObject(shape);
 
@@ -25,26 +34,26 @@ const KeyValue = message({
 }).openapi("EtcdKeyValue");
 
 const span = {
-  key: Bytes.optional(),
-  range_end: Bytes.optional().openapi({ description: "Exclusive; `AA==` (a zero byte): all keys from `key` on. Left out: the one key." }),
+  key: BytesIn,
+  range_end: BytesIn.openapi({ description: "Exclusive; `AA==` (a zero byte): all keys from `key` on. Left out: the one key." }),
 };
 
 const Range = message({
   ...span,
-  limit: Int64In.optional(),
-  revision: Int64In.optional().openapi({ description: "0: the present." }),
-  sort_order: z.enum(["NONE", "ASCEND", "DESCEND"]).optional(),
-  sort_target: z.enum(["KEY", "VERSION", "CREATE", "MOD", "VALUE"]).optional(),
+  limit: Int64In,
+  revision: Int64In.openapi({ description: "0: the present." }),
+  sort_order: Choice("NONE", "ASCEND", "DESCEND"),
+  sort_target: Choice("KEY", "VERSION", "CREATE", "MOD", "VALUE"),
   serializable: z
     .boolean()
-    .optional()
+    .nullish()
     .openapi({ description: "Any replica's word will do, as long as it has what `Skerry-Context` names." }),
-  keys_only: z.boolean().optional(),
-  count_only: z.boolean().optional(),
-  min_mod_revision: Int64In.optional(),
-  max_mod_revision: Int64In.optional(),
-  min_create_revision: Int64In.optional(),
-  max_create_revision: Int64In.optional(),
+  keys_only: Flag,
+  count_only: Flag,
+  min_mod_revision: Int64In,
+  max_mod_revision: Int64In,
+  min_create_revision: Int64In,
+  max_create_revision: Int64In,
 }).openapi("EtcdRange", { example: { key: "Zm9v" } });
 const RangeAnswer = message({
   header: Header,
@@ -54,16 +63,16 @@ const RangeAnswer = message({
 }).openapi("EtcdRangeAnswer");
 
 const Put = message({
-  key: Bytes.optional(),
-  value: Bytes.optional(),
-  lease: Int64In.optional(),
-  prev_kv: z.boolean().optional(),
-  ignore_value: z.boolean().optional(),
-  ignore_lease: z.boolean().optional(),
+  key: BytesIn,
+  value: BytesIn,
+  lease: Int64In,
+  prev_kv: Flag,
+  ignore_value: Flag,
+  ignore_lease: Flag,
 }).openapi("EtcdPut", { example: { key: "Zm9v", value: "YmFy" } });
 const PutAnswer = message({ header: Header, prev_kv: KeyValue.optional() }).openapi("EtcdPutAnswer");
 
-const DeleteRange = message({ ...span, prev_kv: z.boolean().optional() }).openapi("EtcdDeleteRange", { example: { key: "Zm9v" } });
+const DeleteRange = message({ ...span, prev_kv: Flag }).openapi("EtcdDeleteRange", { example: { key: "Zm9v" } });
 const DeleteRangeAnswer = message({
   header: Header,
   deleted: Int64.optional(),
@@ -71,25 +80,25 @@ const DeleteRangeAnswer = message({
 }).openapi("EtcdDeleteRangeAnswer");
 
 const Compare = message({
-  result: z.enum(["EQUAL", "GREATER", "LESS", "NOT_EQUAL"]).optional(),
-  target: z.enum(["VERSION", "CREATE", "MOD", "VALUE", "LEASE"]).optional(),
+  result: Choice("EQUAL", "GREATER", "LESS", "NOT_EQUAL"),
+  target: Choice("VERSION", "CREATE", "MOD", "VALUE", "LEASE"),
   ...span,
-  version: Int64In.optional(),
-  create_revision: Int64In.optional(),
-  mod_revision: Int64In.optional(),
-  value: Bytes.optional(),
-  lease: Int64In.optional(),
+  version: Int64In,
+  create_revision: Int64In,
+  mod_revision: Int64In,
+  value: BytesIn,
+  lease: Int64In,
 }).openapi("EtcdCompare");
 const Op = message({
-  request_range: Range.optional(),
-  request_put: Put.optional(),
-  request_delete_range: DeleteRange.optional(),
-  request_txn: z.looseObject({}).optional().openapi({ description: "A transaction within." }),
+  request_range: Range.nullish(),
+  request_put: Put.nullish(),
+  request_delete_range: DeleteRange.nullish(),
+  request_txn: z.looseObject({}).nullish().openapi({ description: "A transaction within." }),
 }).openapi("EtcdRequestOp", { description: "Exactly one of its members." });
 const Txn = message({
-  compare: z.array(Compare).optional(),
-  success: z.array(Op).optional().openapi({ description: "What is done where all comparisons hold." }),
-  failure: z.array(Op).optional(),
+  compare: List(Compare),
+  success: List(Op).openapi({ description: "What is done where all comparisons hold." }),
+  failure: List(Op),
 }).openapi("EtcdTxn", {
   example: {
     compare: [{ key: "Zm9v", target: "CREATE", create_revision: "0" }],
@@ -105,22 +114,22 @@ const TxnAnswer = message({
 
 const HeaderAnswer = message({ header: Header }).openapi("EtcdAnswer");
 const Nothing = z.looseObject({}).openapi("EtcdNothing", { example: {} });
-const LeaseId = message({ ID: Int64In.optional() }).openapi("EtcdLeaseId", { example: { ID: "7" } });
+const LeaseId = message({ ID: Int64In }).openapi("EtcdLeaseId", { example: { ID: "7" } });
 const LeaseAnswer = message({ header: Header, ID: Int64.optional(), TTL: Int64.optional() }).openapi("EtcdLease");
 const LeaderKey = message({
-  name: Bytes.optional(),
-  key: Bytes.optional(),
-  rev: Int64In.optional(),
-  lease: Int64In.optional(),
+  name: BytesIn,
+  key: BytesIn,
+  rev: Int64In,
+  lease: Int64In,
 }).openapi("EtcdLeaderKey");
 const LeaderAnswer = message({ header: Header, kv: KeyValue }).openapi("EtcdLeader");
-const Named = message({ name: Bytes.optional() }).openapi("EtcdName", { example: { name: "Zm9v" } });
+const Named = message({ name: BytesIn }).openapi("EtcdName", { example: { name: "Zm9v" } });
 
 export type Documented = { summary: string; request: z.ZodType; answer: z.ZodType; streams?: string };
 
 const timeToLive: Documented = {
   summary: "How long a lease has to live, and its keys",
-  request: message({ ID: Int64In.optional(), keys: z.boolean().optional() }).openapi("EtcdTimeToLive", { example: { ID: "7" } }),
+  request: message({ ID: Int64In, keys: Flag }).openapi("EtcdTimeToLive", { example: { ID: "7" } }),
   answer: message({
     header: Header,
     ID: Int64.optional(),
@@ -144,7 +153,7 @@ export const DOCUMENTED: Record<string, Documented> = {
   "kv/txn": { summary: "Compare, then do one thing or the other, all at once", request: Txn, answer: TxnAnswer },
   "kv/compaction": {
     summary: "Forget the history before a revision",
-    request: message({ revision: Int64In.optional(), physical: z.boolean().optional() }).openapi("EtcdCompaction", {
+    request: message({ revision: Int64In, physical: Flag }).openapi("EtcdCompaction", {
       example: { revision: 1 },
     }),
     answer: HeaderAnswer,
@@ -152,8 +161,8 @@ export const DOCUMENTED: Record<string, Documented> = {
   "lease/grant": {
     summary: "Grant a lease",
     request: message({
-      TTL: Int64In.optional().openapi({ description: "Seconds; at least 2 are granted." }),
-      ID: Int64In.optional(),
+      TTL: Int64In.openapi({ description: "Seconds; at least 2 are granted." }),
+      ID: Int64In,
     }).openapi("EtcdLeaseGrant", { example: { TTL: 60 } }),
     answer: LeaseAnswer,
   },
@@ -174,33 +183,33 @@ export const DOCUMENTED: Record<string, Documented> = {
     request: message({
       create_request: message({
         ...span,
-        start_revision: Int64In.optional(),
-        progress_notify: z.boolean().optional(),
-        filters: z.array(z.enum(["NOPUT", "NODELETE"])).optional(),
-        prev_kv: z.boolean().optional(),
-        watch_id: Int64In.optional(),
-        fragment: z.boolean().optional(),
-      }).optional(),
-      cancel_request: message({ watch_id: Int64In.optional() }).optional(),
-      progress_request: z.looseObject({}).optional(),
+        start_revision: Int64In,
+        progress_notify: Flag,
+        filters: List(z.union([z.enum(["NOPUT", "NODELETE"]), z.number().int()])),
+        prev_kv: Flag,
+        watch_id: Int64In,
+        fragment: Flag,
+      }).nullish(),
+      cancel_request: message({ watch_id: Int64In }).nullish(),
+      progress_request: z.looseObject({}).nullish(),
     }).openapi("EtcdWatch", { example: { create_request: { key: "Zm9v" } } }),
     answer: message({ result: z.looseObject({}) }).openapi("EtcdWatchAnswer"),
     streams: "Any number of requests in one body, one after another; then a line for every answer, until the client goes away.",
   },
   "lock/lock": {
     summary: "Take a lock, or wait for it",
-    request: message({ name: Bytes.optional(), lease: Int64In.optional() }).openapi("EtcdLock", { example: { name: "Zm9v" } }),
+    request: message({ name: BytesIn, lease: Int64In }).openapi("EtcdLock", { example: { name: "Zm9v" } }),
     answer: message({ header: Header, key: Bytes }).openapi("EtcdLocked"),
     streams: "Who waits gets white space until the lock is his. Who goes away waits no longer.",
   },
   "lock/unlock": {
     summary: "Give a lock up",
-    request: message({ key: Bytes.optional() }).openapi("EtcdUnlock", { example: { key: "Zm9v" } }),
+    request: message({ key: BytesIn }).openapi("EtcdUnlock", { example: { key: "Zm9v" } }),
     answer: HeaderAnswer,
   },
   "election/campaign": {
     summary: "Stand for election, and wait to be elected",
-    request: message({ name: Bytes.optional(), lease: Int64In.optional(), value: Bytes.optional() }).openapi("EtcdCampaign", {
+    request: message({ name: BytesIn, lease: Int64In, value: BytesIn }).openapi("EtcdCampaign", {
       example: { name: "Zm9v", value: "YmFy" },
     }),
     answer: message({ header: Header, leader: LeaderKey }).openapi("EtcdCampaigned"),
@@ -208,7 +217,7 @@ export const DOCUMENTED: Record<string, Documented> = {
   },
   "election/proclaim": {
     summary: "Proclaim another value, as the leader",
-    request: message({ leader: LeaderKey.optional(), value: Bytes.optional() }).openapi("EtcdProclaim"),
+    request: message({ leader: LeaderKey.nullish(), value: BytesIn }).openapi("EtcdProclaim"),
     answer: HeaderAnswer,
   },
   "election/leader": { summary: "Who leads", request: Named, answer: LeaderAnswer },
@@ -220,7 +229,7 @@ export const DOCUMENTED: Record<string, Documented> = {
   },
   "election/resign": {
     summary: "Give leadership up",
-    request: message({ leader: LeaderKey.optional() }).openapi("EtcdResign"),
+    request: message({ leader: LeaderKey.nullish() }).openapi("EtcdResign"),
     answer: HeaderAnswer,
   },
   "maintenance/status": {
@@ -235,7 +244,7 @@ export const DOCUMENTED: Record<string, Documented> = {
   },
   "auth/authenticate": {
     summary: "Find out whether a token is good",
-    request: message({ name: z.string().optional(), password: z.string().optional() }).openapi("EtcdAuthenticate", {
+    request: message({ name: z.string().nullish(), password: z.string().nullish() }).openapi("EtcdAuthenticate", {
       description: "The password is a token of Skerry's, or the admin key; the name says nothing.",
       example: { name: "ada", password: "eyJ…" },
     }),

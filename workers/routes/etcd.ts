@@ -84,6 +84,7 @@ async function unary(gate: EtcdGate, path: keyof typeof UNARY): Promise<Response
 }
 
 async function status(gate: EtcdGate): Promise<Response> {
+  await nothing(gate);
   const answer = await gate.ask({ ask: "status" });
   if (answer.value.told !== "status") throw new TypeError("a question of status was answered with something else");
   const { header, leader, id, conf, bytes, index, applied, term } = answer.value.response;
@@ -96,8 +97,15 @@ async function status(gate: EtcdGate): Promise<Response> {
   );
 }
 
+/** A request without fields is read all the same: what is none is refused. */
+async function nothing(gate: EtcdGate): Promise<void> {
+  gate.authorize("read");
+  readBody(await gate.c.req.text());
+}
+
 /** Clients reach every replica by the one address they have; replicas reach each other by the names of their objects. */
 async function members(gate: EtcdGate): Promise<Response> {
+  await nothing(gate);
   const answer = await gate.ask({ ask: "status" });
   const clientURLs = [new URL(gate.c.req.url).origin + gate.c.req.path.slice(0, -"/v3/cluster/member/list".length)];
   const all = (await gate.members()).map(({ id, name, learner }) => {
@@ -146,7 +154,8 @@ const STATUSES: Record<number, string> = {
 
 function document(app: OpenAPIHono<AppEnv>, base: string, path: string): void {
   const { summary, request, answer, streams } = DOCUMENTED[path] as Documented;
-  const body = { content: { "application/json": { schema: request } } };
+  // `null` is a request without fields, as is no body at all.
+  const body = { content: { "application/json": { schema: request.nullable() } } };
   const params = z.object({ group: z.string().min(1).max(256).openapi({ example: "fleet" }) });
   app.openAPIRegistry.registerPath(
     createRoute({
