@@ -55,16 +55,23 @@ function project(name: string, files: Record<string, string>, packages: string[]
   return app;
 }
 
-const typecheck = (app: string, file: string, moduleResolution: "bundler" | "nodenext") => {
+const typecheck = (app: string, file: string, moduleResolution: "bundler" | "nodenext", ...more: string[]) => {
   const module = moduleResolution === "nodenext" ? "nodenext" : "esnext";
   // Libraries are checked as well: what the package declares must hold without our settings.
-  const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false", "--jsx", "react-jsx"];
+  const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false", "--jsx", "react-jsx", ...more];
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   return run(
     process.execPath,
     [tsc, ...options, "--target", "es2022", "--lib", "es2022,dom", "--module", module, "--moduleResolution", moduleResolution, file],
     app,
   );
+};
+
+/** Files of this repository that the types of a project were read from: there must be none, whatever packages are linked. */
+const sourcesRead = (app: string, file: string, moduleResolution: "bundler" | "nodenext"): string[] => {
+  const { output } = typecheck(app, file, moduleResolution, "--listFilesOnly");
+  if (!output.includes("node_modules/@skerry/client/")) throw new Error(`The package was not read:\n${output}`);
+  return output.split("\n").filter((path) => path.startsWith(ROOT) && !path.startsWith(join(ROOT, "node_modules/")));
 };
 
 const STREAMS = `
@@ -136,20 +143,11 @@ describe("the package", () => {
   });
 
   it("works without Yjs and React where only streams are used: in Node, under tsc, in a bundle", async () => {
-    const app = project(
-      "streams",
-      { "use.ts": STREAMS, "run.mjs": RUN, "bundle.js": 'export { createClient } from "@skerry/client";' },
-      [],
-    );
+    const app = project("streams", { "use.ts": STREAMS, "run.mjs": RUN }, []);
     expect(typecheck(app, "use.ts", "nodenext").output).toBe("");
-    await build({
-      entryPoints: [join(app, "bundle.js")],
-      bundle: true,
-      format: "esm",
-      platform: "browser",
-      write: false,
-      logLevel: "silent",
-    });
+    expect(sourcesRead(app, "use.ts", "nodenext")).toEqual([]);
+    const outfile = join(app, "bundled.mjs");
+    await build({ entryPoints: [join(app, "run.mjs")], outfile, bundle: true, format: "esm", platform: "browser", logLevel: "silent" });
     const asked: string[] = [];
     const server = createServer((request, response) => {
       asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
@@ -159,16 +157,19 @@ describe("the package", () => {
     const { port } = server.address() as AddressInfo;
     // In a process of its own and without blocking this one, which answers it.
     const { spawn } = await import("node:child_process");
-    const child = spawn(process.execPath, ["run.mjs", `http://127.0.0.1:${port}`], { cwd: app, stdio: "inherit" });
-    expect(await new Promise((resolve) => child.on("exit", resolve))).toBe(0);
+    for (const program of ["run.mjs", "bundled.mjs"]) {
+      const child = spawn(process.execPath, [program, `http://127.0.0.1:${port}`], { cwd: app, stdio: "inherit" });
+      expect(await new Promise((resolve) => child.on("exit", resolve)), program).toBe(0);
+      expect(asked.splice(0), program).toEqual(["GET /v1/tables/delays?key=ATL Bearer secret"]);
+    }
     server.close();
-    expect(asked).toEqual(["GET /v1/tables/delays?key=ATL Bearer secret"]);
   });
 
   it("has rooms and hooks for those who bring Yjs and React", async () => {
     const needed = ["yjs", "y-protocols", "lib0", "isomorphic.js", "react", "@types/react", "csstype", "react-dom"];
     const app = project("all", { "use.tsx": ALL, "run.mjs": RUN_ALL }, needed);
     expect(typecheck(app, "use.tsx", "bundler").output).toBe("");
+    expect(sourcesRead(app, "use.tsx", "bundler")).toEqual([]);
     expect(run(process.execPath, ["run.mjs"], app)).toEqual({ status: 0, output: "closed 1 true\n" });
     const { metafile } = await build({
       entryPoints: [join(app, "use.tsx")],

@@ -68,6 +68,16 @@ async function walk(options: BrowserContextOptions, data: "full" | "empty"): Pro
   return found;
 }
 
+it("no page is forgotten: those that the navigation names are those that are looked at", async () => {
+  const tab = await openTab(browser, world.url, {}, world.key);
+  const links = tab.page.getByRole("navigation", { name: "Pages" }).locator('a[href^="#/"]');
+  await links.first().waitFor();
+  const named = await links.evaluateAll((all) => all.map((link) => link.getAttribute("href")!.slice(2)));
+  const looked = PLACES.map(({ path }) => path).filter((path) => !path.includes("/"));
+  expect([...named].sort()).toEqual([...looked].sort());
+  await tab.close();
+});
+
 it("the sign-in is sound, with and without a complaint", async () => {
   const tab = await openTab(browser, world.url);
   const found: string[] = [];
