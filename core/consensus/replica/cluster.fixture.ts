@@ -118,7 +118,8 @@ export class Cluster {
         silent = 0;
         id = reply.leader;
       } else {
-        if (reply === undefined) silent = id;
+        // Others may still name one that says itself that it does not lead.
+        if (reply === undefined || reply.reply === "notLeader") silent = reply === undefined || reply.leader === 0 ? id : silent;
         const ids = [...this.members.keys()];
         id = ids[(ids.indexOf(id) + 1) % ids.length]!;
       }

@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { Cluster, get, put } from "./cluster.fixture.ts";
+import { MemoryJournalStorage } from "../../journal/memory.ts";
+import { Cluster, get, put, seeded } from "./cluster.fixture.ts";
+import { decodeEnvelope } from "./envelope.ts";
+import { Replica } from "./replica.ts";
+import { NO_HINT } from "./types.ts";
 
 function settled() {
   const cluster = new Cluster([1, 2, 3]);
@@ -110,6 +114,50 @@ describe("incarnations", () => {
     cluster.until(() => asked.done !== null, 3_000);
     expect(asked.done?.reply.reply).toMatch(/notLeader|unavailable/);
     expect(cluster.replica(third).inspect().vote).not.toBe(victim);
+  });
+
+  it("[GR41] a leader that was rolled back and goes on in its term does not give its entries' places to others", () => {
+    const { cluster, leader, others } = settled();
+    const before = cluster.member(leader).rows.snapshot();
+    for (const id of [leader, ...others]) cluster.evict(id);
+    for (let i = 0; i < 3; i++) cluster.write(put("a", `kept ${i}`), leader);
+    cluster.run(5_000);
+    cluster.rollBack(leader, before);
+    // It believes that it leads the term in which these places are taken.
+    const lost = cluster.begin(leader, { ask: "write", operation: put("a", "in their place"), session: null });
+    cluster.run(3_000);
+    expect(lost.done?.reply.reply).not.toBe("ok");
+    const { reply } = cluster.write(put("b", "1"), others[0]);
+    expect(reply.revision).toBe(6);
+    cluster.run(5_000);
+    expect(new Set(others.map((id) => cluster.replica(id).store.digest())).size).toBe(1);
+    expect(cluster.replica(leader).inspect().regressed).toBe(true);
+  });
+
+  it("[GR41] words of a life that is over are not looked at, and answered with which one is known", () => {
+    const [one, two] = [new MemoryJournalStorage(), new MemoryJournalStorage()];
+    for (const rows of [one, two]) Replica.found(rows, [1, 2, 3]);
+    let seed = 0;
+    const open = (rows: MemoryJournalStorage, id: number) => Replica.open(rows, { id, random: seeded(++seed), placement: "simulated" })!;
+    const callOf = (replica: Replica) => {
+      const { calls } = replica.ask(1, get("a"), NO_HINT, 1_000);
+      return calls.find(({ to }) => to === 2)!.bytes.slice();
+    };
+    const disk = one.snapshot();
+    const former = callOf(open(one, 1));
+    const present = callOf(open(one, 1));
+    // Rolled back to before both: it counts to where the first life was, and is neither.
+    one.restore(disk);
+    const again = callOf(open(one, 1));
+    const peer = open(two, 2);
+    const said = (bytes: Uint8Array) => decodeEnvelope(peer.step(bytes, 2_000).answer!.slice());
+    expect(said(former).messages.map(({ type }) => type)).toEqual(["preVoteResponse"]);
+    // The same count as the life it knows, but another life.
+    const other = said(again);
+    expect([other.messages, other.superseded]).toEqual([[], decodeEnvelope(former).incarnation]);
+    expect(said(present).messages).toHaveLength(1);
+    const late = said(former);
+    expect([late.messages, late.superseded]).toEqual([[], decodeEnvelope(present).incarnation]);
   });
 
   it("[GR42] an answer of a former life, or to one, does no harm", () => {

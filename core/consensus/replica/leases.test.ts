@@ -74,8 +74,9 @@ describe("leases", () => {
     cluster.evict(next);
     cluster.run(4_500);
     expect(cluster.persist({ ask: "leaseTimeToLive", id, keys: true }, next).reply.value).toMatchObject({
-      response: { grantedTtl: 5, keys: ["held"] },
+      response: { ttl: 2, grantedTtl: 5, keys: ["held"] },
     });
+    expect(cluster.persist(get("held"), next).reply.value).toMatchObject({ response: { count: 1 } });
     cluster.evict(next);
     cluster.run(4_000);
     expect(cluster.persist(get("held"), next).reply.value).toMatchObject({ response: { count: 0 } });
