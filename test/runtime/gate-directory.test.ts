@@ -13,7 +13,7 @@ import {
   listTopics,
   refreshTopic,
   topicMeta,
-} from "../../workers/directory.ts";
+} from "../../durable-objects/directory/lookup.ts";
 import { codeOf } from "./gate-kit.ts";
 
 let count = 0;

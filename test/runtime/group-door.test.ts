@@ -7,6 +7,7 @@ import type { Ask } from "../../core/consensus/replica/types.ts";
 import { checkGroupConfig } from "../../core/wire/directory.ts";
 import type { SkerryError } from "../../core/wire/errors.ts";
 import { replicaName } from "../../durable-objects/group/names.ts";
+import { createGroup } from "../../durable-objects/group/replicas.ts";
 import {
   addMember,
   deleteGroup,
@@ -18,7 +19,6 @@ import {
 } from "../../workers/groups/admin.ts";
 import type { Caller, WatchHeader } from "../../workers/groups/door.ts";
 import { groupDoor } from "../../workers/groups/index.ts";
-import { createGroup } from "../../workers/groups/replicas.ts";
 
 const scope = { project: "main", jurisdiction: "global" } as const;
 const caller: Caller = {

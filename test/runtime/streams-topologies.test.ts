@@ -2,7 +2,7 @@ import { evictAllDurableObjects } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { DEFAULT_SCOPE } from "../../core/wire/names.ts";
-import { directory } from "../../workers/directory.ts";
+import { directory } from "../../durable-objects/directory/lookup.ts";
 import { call } from "./gate-kit.ts";
 
 type Topology = { name: string; models: string[]; unread?: { topic: string; partition: number; head: number }[]; tasks?: unknown[] };

@@ -3,11 +3,11 @@ import type { Ask, ReplicaStatus } from "../../core/consensus/replica/types.ts";
 import { type GroupMeta, MAX_MEMBERS, type Region } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
+import { directory, forgetGroup, refreshGroup } from "../../durable-objects/directory/lookup.ts";
+import { askGroup } from "../../durable-objects/group/ask.ts";
 import type { ActiveFaults } from "../../durable-objects/group/faults.ts";
-import { directory, forgetGroup, refreshGroup } from "../directory.ts";
-import { askGroup } from "./ask.ts";
-import { hintsOf } from "./hints.ts";
-import { configure, createGroup, replicaStub, requireGroup } from "./replicas.ts";
+import { hintsOf } from "../../durable-objects/group/hints.ts";
+import { configure, createGroup, replicaStub, requireGroup } from "../../durable-objects/group/replicas.ts";
 
 /** A learner must have the log before it becomes a voter; asked for so often, so long apart in ms. */
 const CATCH_UP_TRIES = 40;

@@ -1,9 +1,9 @@
 import type { Header, WatchCreate, WatchEvent } from "../../core/consensus/kv/types.ts";
-import type { Ask, Told } from "../../core/consensus/replica/types.ts";
-import type { Answer } from "../../core/wire/answer.ts";
+import type { Ask } from "../../core/consensus/replica/types.ts";
 import type { SkerryError } from "../../core/wire/errors.ts";
 import type { Actor } from "../../core/wire/grant.ts";
 import type { Scope } from "../../core/wire/names.ts";
+import type { GroupAnswer } from "../../durable-objects/group/ask.ts";
 
 /** What a call tells of its caller: who acts (a socket ends with its token), and the trace it belongs to. */
 export type Caller = { scope: Scope; actor: Actor; traceparent: string };
@@ -13,13 +13,6 @@ export type Caller = { scope: Scope; actor: Actor; traceparent: string };
  * with the deployment's defaults first. A route says `yes` only for the default group, and only to a caller who may write.
  */
 export type Create = "yes" | "no";
-
-/**
- * A group's answer. `position.object` is `v1/{project}/{jurisdiction}/groups/group/{name}` and `position.at` the revision that
- * the answer shows, so that one entry of a context stands for all replicas. `member` is the replica that answered, `term` its
- * term. `placement` says how the replicas' locations are known; `Skerry-Level` carries it.
- */
-export type GroupAnswer<T = Told> = Answer<T> & { member: number; term: number; placement: "measured" | "simulated" };
 
 /** What a watch's answers carry beside the events; see {@link GroupAnswer}. */
 export type WatchHeader = Header & { member: number; term: number };

@@ -1,9 +1,9 @@
 import type { Ask } from "../../core/consensus/replica/types.ts";
 import type { GroupMeta } from "../../core/wire/directory.ts";
-import { groupMeta } from "../directory.ts";
-import { askGroup } from "./ask.ts";
-import type { Caller, Create, GroupAnswer, GroupDoor, GroupSummary, WatchListener, WatchStream } from "./door.ts";
-import { createGroup, requireGroup } from "./replicas.ts";
+import { groupMeta } from "../../durable-objects/directory/lookup.ts";
+import { askGroup, type GroupAnswer } from "../../durable-objects/group/ask.ts";
+import { createGroup, requireGroup } from "../../durable-objects/group/replicas.ts";
+import type { Caller, Create, GroupDoor, GroupSummary, WatchListener, WatchStream } from "./door.ts";
 import { openWatch } from "./watch.ts";
 
 /** How routes reach the groups of a deployment. */

@@ -11,8 +11,8 @@ import {
   SUBPROTOCOL,
 } from "../../core/wire/frames.ts";
 import { ACTOR_HEADER } from "../../core/wire/grant.ts";
+import type { ReplicaStub } from "../../durable-objects/group/replicas.ts";
 import type { Caller } from "./door.ts";
-import type { ReplicaStub } from "./replicas.ts";
 
 /** What a line hears; all of it in the order in which it holds. */
 export type LineListener = {

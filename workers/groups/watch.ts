@@ -7,11 +7,11 @@ import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { CallResult, StreamPosition } from "../../core/wire/frames.ts";
 import { formatPosition, parsePosition } from "../../core/wire/resume.ts";
 import { MAX_SUBSCRIPTIONS } from "../../core/wire/session.ts";
-import { refreshGroup } from "../directory.ts";
+import { refreshGroup } from "../../durable-objects/directory/lookup.ts";
+import { firstOf, hintsOf, nextOf } from "../../durable-objects/group/hints.ts";
+import { configure, replicaStub } from "../../durable-objects/group/replicas.ts";
 import type { Caller, WatchHeader, WatchListener, WatchStream } from "./door.ts";
-import { firstOf, hintsOf, nextOf } from "./hints.ts";
 import { Line } from "./line.ts";
-import { configure, replicaStub } from "./replicas.ts";
 
 /** Frames that a watch may have under way. More are granted when half are read. */
 const CREDIT = 16;

@@ -2,7 +2,8 @@ import { GATEWAY_CODES } from "../../core/consensus/etcd/errors.ts";
 import type { Procedure, Step, StepAnswer } from "../../core/consensus/kv/concurrency.ts";
 import { KvError, type Operation, type OperationResult, type WatchCreate, type WatchEvent } from "../../core/consensus/kv/types.ts";
 import type { SkerryError } from "../../core/wire/errors.ts";
-import type { GroupAnswer, WatchStream } from "../groups/door.ts";
+import type { GroupAnswer } from "../../durable-objects/group/ask.ts";
+import type { WatchStream } from "../groups/door.ts";
 import type { EtcdGate } from "./etcd-gate.ts";
 
 /** What a watch has told and the procedure has not taken yet. */

@@ -11,9 +11,10 @@ import type { Ask, ReadLevel, Status, Told } from "../../core/consensus/replica/
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { allows, type Right } from "../../core/wire/grant.ts";
 import { checkName } from "../../core/wire/names.ts";
+import type { GroupAnswer } from "../../durable-objects/group/ask.ts";
 import { groupObject } from "../../durable-objects/group/names.ts";
 import type { AppEnv } from "../env.ts";
-import type { Caller, Create, GroupAnswer, GroupDoor, WatchListener, WatchStream } from "../groups/door.ts";
+import type { Caller, Create, GroupDoor, WatchListener, WatchStream } from "../groups/door.ts";
 import { groupDoor } from "../groups/index.ts";
 import { authorize } from "../middleware/auth.ts";
 import { LEVEL_HEADER, note, seen } from "../middleware/context.ts";

@@ -4,8 +4,9 @@ import { answer } from "../../core/wire/answer.ts";
 import { checkGroupConfig, type GroupMeta, REGIONS } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { checkName } from "../../core/wire/names.ts";
+import { listGroups } from "../../durable-objects/directory/lookup.ts";
 import { groupObject } from "../../durable-objects/group/names.ts";
-import { listGroups } from "../directory.ts";
+import { createGroup, requireGroup } from "../../durable-objects/group/replicas.ts";
 import type { AppEnv } from "../env.ts";
 import {
   addMember,
@@ -17,7 +18,6 @@ import {
   snapshotGroup,
   transferLeader,
 } from "../groups/admin.ts";
-import { createGroup, requireGroup } from "../groups/replicas.ts";
 import { authorize } from "../middleware/auth.ts";
 import { note } from "../middleware/context.ts";
 import { meter } from "../middleware/meter.ts";

@@ -4,7 +4,7 @@ import type { Answer } from "../../core/wire/answer.ts";
 import { fromBase64Url } from "../../core/wire/base64url.ts";
 import { SkerryError } from "../../core/wire/errors.ts";
 import { checkName, objectName } from "../../core/wire/names.ts";
-import { directory, listRooms } from "../directory.ts";
+import { directory, listRooms } from "../../durable-objects/directory/lookup.ts";
 import type { AppEnv } from "../env.ts";
 import { authorize, forward } from "../middleware/auth.ts";
 import { note, reply } from "../middleware/context.ts";

@@ -1,4 +1,4 @@
-import type { Answer } from "../core/wire/answer.ts";
+import type { Answer } from "../../core/wire/answer.ts";
 import {
   DIRECTORY_SHARDS,
   type DirectoryPort,
@@ -8,10 +8,10 @@ import {
   type Page,
   type RoomMeta,
   type TopicMeta,
-} from "../core/wire/directory.ts";
-import { SkerryError } from "../core/wire/errors.ts";
-import { objectName, type Scope } from "../core/wire/names.ts";
-import { asking } from "../durable-objects/shared/refusals.ts";
+} from "../../core/wire/directory.ts";
+import { SkerryError } from "../../core/wire/errors.ts";
+import { objectName, type Scope } from "../../core/wire/names.ts";
+import { asking } from "../shared/refusals.ts";
 
 /** How old metadata of a topic or a group may be in this isolate, in milliseconds. What is stale is refused by its version. */
 const TTL_MS = 5_000;

@@ -3,10 +3,10 @@ import type { Answer } from "../../core/wire/answer.ts";
 import { checkGroupConfig, type GroupConfig, type GroupMember, type GroupMeta } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
-import type { Beginning, Group } from "../../durable-objects/group/group.ts";
-import { replicaName } from "../../durable-objects/group/names.ts";
-import { asking } from "../../durable-objects/shared/refusals.ts";
-import { directory, forgetGroup, groupMeta } from "../directory.ts";
+import { directory, forgetGroup, groupMeta } from "../directory/lookup.ts";
+import { asking } from "../shared/refusals.ts";
+import type { Beginning, Group } from "./group.ts";
+import { replicaName } from "./names.ts";
 
 /** A replica's object. A region matters where the object is first made, and nowhere later. */
 export function replicaStub(

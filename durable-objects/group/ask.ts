@@ -4,10 +4,9 @@ import type { Answer } from "../../core/wire/answer.ts";
 import type { GroupMeta } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
-import { groupObject } from "../../durable-objects/group/names.ts";
-import { refreshGroup } from "../directory.ts";
-import type { GroupAnswer } from "./door.ts";
+import { refreshGroup } from "../directory/lookup.ts";
 import { firstOf, type GroupHints, hintsOf, nextOf, noteLatency, silenceOf } from "./hints.ts";
+import { groupObject } from "./names.ts";
 import { configure, replicaStub } from "./replicas.ts";
 
 /** All attempts together take no longer; a replica itself answers within two seconds, if only that it cannot. */
@@ -16,6 +15,13 @@ const DEADLINE_MS = 5_000;
 const PAUSE_MS = 50;
 /** Asks a replica to see to it that there is a leader; nobody has such a lease. */
 const NUDGE: Ask = { ask: "leaseTimeToLive", id: -1n, keys: false };
+
+/**
+ * A group's answer. `position.object` is `v1/{project}/{jurisdiction}/groups/group/{name}` and `position.at` the revision that
+ * the answer shows, so that one entry of a context stands for all replicas. `member` is the replica that answered, `term` its
+ * term. `placement` says how the replicas' locations are known; `Skerry-Level` carries it.
+ */
+export type GroupAnswer<T = Told> = Answer<T> & { member: number; term: number; placement: "measured" | "simulated" };
 
 type Outcome = { member: number; reply: Reply; rows: number } | { member: number; error: SkerryError };
 
