@@ -2,8 +2,8 @@
 // `npm run example -- agents` while `npm start` runs.
 //
 // Each agent is a process. They meet in a group, which three replicas agree on: it knows who is there, elects who plans, gives each
-// job to one agent at a time, and takes each result once. Seven are killed (SIGKILL), one is frozen for longer than the others wait
-// for it (SIGSTOP), and comes to itself late. Nothing is lost, and nothing counts twice.
+// job to one agent at a time, and takes each result once. Seven are killed (SIGKILL), one is frozen with a parcel in its hands
+// (SIGSTOP) until another has delivered it, and comes to itself late. Nothing is lost, and nothing counts twice.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -22,6 +22,9 @@ const JOBS = 100;
 const WAVE = 10;
 /** Seconds after which an agent that is not heard is gone. */
 const TTL = 5;
+const COORDINATOR = "fleets/couriers/coordinator";
+/** Milliseconds that a part of all this may take; on a busy machine most of it is the start of twenty processes. */
+const PATIENCE = 60_000;
 
 const url = process.env.SKERRY_URL ?? "http://localhost:8787";
 const [role, name] = process.argv.slice(2);
@@ -145,51 +148,72 @@ async function customer() {
     for (const child of agents.values()) child.kill("SIGKILL");
   });
 
-  for (const began = Date.now(); (await jobs.counts()).done < JOBS / 4; await sleep(200)) {
-    if (Date.now() - began > 120_000) throw new Error("The agents do not get going.");
-  }
-  const coordinator = (await group.leader("fleets/couriers/coordinator")).entry.text;
-  const others = [...agents.keys()].filter((id) => id !== coordinator);
-  const [frozen, ...more] = others;
+  await until(async () => (await jobs.counts()).done >= JOBS / 4, "The agents do not get going");
+  const { entry, fence } = await group.leader(COORDINATOR);
+  const coordinator = entry.text;
+  const [frozen, ...more] = [...agents.keys()].filter((id) => id !== coordinator);
   const killed = [coordinator, ...more.slice(0, 6)];
   for (const id of killed) agents.get(id).kill("SIGKILL");
-  console.log(`Killed ${coordinator}, who coordinated, and six more: ${killed.slice(1).join(", ")}.`);
-  await freeze(group, agents.get(frozen), frozen);
+  await Promise.all(killed.map((id) => ended(agents.get(id))));
+  const signals = new Set(killed.map((id) => agents.get(id).signalCode));
+  console.log(`Killed (${[...signals]}) ${coordinator}, who coordinated, and six more: ${killed.slice(1).join(", ")}.`);
+  await freeze(group, agents.get(frozen), frozen, parcels);
 
-  for (const began = Date.now(); (await jobs.counts()).done < JOBS; await sleep(200)) {
-    if (Date.now() - began > 120_000) throw new Error(`The agents do not get done: ${JSON.stringify(await jobs.counts())}.`);
-  }
+  await until(async () => (await jobs.counts()).done === JOBS, "The agents do not get done");
+  const left = AGENTS - killed.length;
+  await until(async () => (await group.range({ prefix: "fleets/couriers/members/" })).count === left, `There are not ${left} agents`);
+  const successor = await group.leader(COORDINATOR);
   await group.put("finished", "yes");
 
   // What was delivered is there once for each job, by whoever the group says completed it.
   const delivered = await group.range({ prefix: "delivered/" });
   const by = new Map();
   for await (const { id, result } of jobs.done()) by.set(id, result.by);
-  const once_ = delivered.entries.filter(({ key, text, version }) => version === 1 && by.get(key.slice(10)) === text).length;
-  console.log(
-    `${by.size} jobs are done, ${once_} of them exactly once, by ${new Set(by.values()).size} agents; the depot has ${parcels.size} parcels.`,
-  );
+  const exactlyOnce = delivered.entries.filter(({ key, text, version }) => version === 1 && by.get(key.slice(10)) === text).length;
   const wrong = [...parcels].filter(([job, parcel]) => by.get(job) !== parcel.by).length;
-  console.log(`${wrong} of the depot's parcels are of somebody else than the group says.`);
-  const left = await openGroup(client, "fleet").range({ prefix: "fleets/couriers/members/" });
-  console.log(`${left.count} agents are left.`);
+  console.log(`${by.size} jobs are done, ${exactlyOnce} of them exactly once, by ${new Set(by.values()).size} agents.`);
+  console.log(`The depot has ${parcels.size} parcels, ${wrong} of them of somebody else than the group says.`);
+  console.log(
+    `${left} agents are left; ${successor.entry.text} coordinates (fence ${successor.fence}) in place of ${coordinator} (${fence}).`,
+  );
+  if (by.size !== JOBS || exactlyOnce !== JOBS || parcels.size !== JOBS || wrong > 0 || successor.fence <= fence) process.exitCode = 1;
   group.close();
   depot.close();
-  if (by.size !== JOBS || once_ !== JOBS || parcels.size !== JOBS || wrong > 0) process.exitCode = 1;
-  await Promise.all([...agents.values()].map((child) => child.exitCode ?? child.signalCode ?? once(child, "exit")));
+  await Promise.all([...agents.values()].map(ended));
   process.exit();
 }
 
-/** Stops an agent that holds a job, until its time is over and another has the job, and then lets it go on. */
-async function freeze(group, child, id) {
-  const held = "jobs/deliveries/held/";
-  for await (const { entries, events = [] } of group.follow({ prefix: held })) {
-    const mine =
-      entries?.some((entry) => entry.json().by === id) || events.some(({ type, entry }) => type === "put" && entry.json().by === id);
-    if (mine) break;
+/** Stops an agent that carries a parcel until another has delivered it, and then lets it go on. */
+async function freeze(group, child, id, parcels) {
+  const prefix = "jobs/deliveries/held/";
+  for await (const told of group.follow({ prefix })) {
+    const entries = told.entries ?? told.events.filter(({ type }) => type === "put").map(({ entry }) => entry);
+    const held = entries.find((entry) => entry.json().by === id);
+    if (held === undefined) continue;
+    child.kill("SIGSTOP");
+    const job = held.key.slice(prefix.length);
+    const fence = held.createRevision;
+    const holds = (await group.get(held.key))?.createRevision === fence;
+    if (holds && !((parcels.get(job)?.fence ?? 0) >= fence)) {
+      console.log(`${id} is frozen with ${job} (fence ${fence}) in its hands.`);
+      await until(() => parcels.get(job)?.fence > fence, `Nobody else delivers ${job}`);
+      console.log(
+        `${parcels.get(job).by} has delivered ${job} (fence ${parcels.get(job).fence}) meanwhile; ${id} goes on as if nothing had happened.`,
+      );
+      child.kill("SIGCONT");
+      return;
+    }
+    // It was faster.
+    child.kill("SIGCONT");
   }
-  child.kill("SIGSTOP");
-  await sleep((TTL + 2) * 1000);
-  child.kill("SIGCONT");
-  console.log(`${id} was frozen for ${TTL + 2} s, and goes on as if nothing had happened.`);
+}
+
+async function until(done, otherwise) {
+  for (const began = Date.now(); !(await done()); await sleep(100)) {
+    if (Date.now() - began > PATIENCE) throw new Error(`${otherwise} within ${PATIENCE / 1000} s.`);
+  }
+}
+
+async function ended(child) {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
 }

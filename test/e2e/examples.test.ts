@@ -46,6 +46,27 @@ it("flight-desk: the board leaves a note that outlives a kill right after it", a
   expect(await run("flight-desk", "--once")).toContain("Notes:\n  runway 2 closed");
 });
 
+it("agents: twenty processes lose their coordinator and a third of their number, and every job is done once", async () => {
+  const said = await run("agents");
+  const [, first, firstFence] = /^(agent-\d\d) coordinates \(fence (\d+)\), from job 0 on$/m.exec(said) ?? [];
+  const [, dead, others] = /^Killed \(SIGKILL\) (agent-\d\d), who coordinated, and six more: (.*)\.$/m.exec(said) ?? [];
+  expect(dead).toBe(first);
+  expect(new Set([dead, ...others!.split(", ")]).size).toBe(7);
+  expect(said).toContain("\n100 jobs are done, 100 of them exactly once, by ");
+  expect(said).toContain("\nThe depot has 100 parcels, 0 of them of somebody else than the group says.\n");
+  // Somebody else coordinates, under a higher fence.
+  const [, next, fence, before] =
+    /^13 agents are left; (agent-\d\d) coordinates \(fence (\d+)\) in place of (agent-\d\d)/m.exec(said) ?? [];
+  expect(before).toBe(dead);
+  expect([dead, ...others!.split(", ")]).not.toContain(next);
+  expect(Number(fence)).toBeGreaterThan(Number(firstFence));
+  // Who was frozen for too long comes too late with what it had, outside of the group and inside.
+  const [, frozen, job, old] = /^(agent-\d\d) is frozen with (job-\d+) \(fence (\d+)\) in its hands\.$/m.exec(said) ?? [];
+  expect(said).toContain(`${frozen}: the depot refused ${job}: fence ${old} is older than `);
+  expect(said).toContain(`${frozen} was refused: The job "${job}" is not held any more`);
+  expect(said).toContain(`${frozen} was given up by the others, and joins again.`);
+});
+
 it("says which examples there are", async () => {
   await expect(run("nothing")).rejects.toMatchObject({
     stderr: expect.stringMatching(/one of agents, flight-desk, hello-room, hello-stream/),
