@@ -45,6 +45,10 @@ const kvOperation: fc.Arbitrary<[KvInput, KvOutput]> = fc.oneof(
     { op: "txn", compare: [{ key: k, version: 0 }], success: [{ op: "put", key: other, value: "x" }], failure: [{ op: "get", key: k }] },
     { op: "txn", succeeded, results: succeeded ? [{ op: "put" }] : [{ op: "get", cell: c }] },
   ]),
+  fc.tuple(cell, cell).map(([a, b]): [KvInput, KvOutput] => [
+    { op: "txn", compare: [], success: ["a", "b"].map((each) => ({ op: "get", key: each }) as const), failure: [] },
+    { op: "txn", succeeded: true, results: [a, b].map((each) => ({ op: "get", cell: each }) as const) },
+  ]),
 );
 
 /** The answer that an operation of unknown outcome would have got at its place of an order. */
@@ -124,6 +128,23 @@ describe("the checker", () => {
     const keysOf = (part: Operation<KvInput, KvOutput>[]) => part.flatMap(({ input }) => keyValue.touches?.(input) ?? []).join("");
     expect(partition(keyValue, puts).map(keysOf)).toEqual(["aa", "b", "c", "d"]);
     expect(partition(keyValue, [...puts, tie]).map(keysOf)).toEqual(["aa", "bdbd", "c"]);
+  });
+
+  it("finds writes of unknown outcome to several keys that one read sees together", () => {
+    const history = new History<KvInput, KvOutput>();
+    for (const k of ["a", "b", "c"]) history.call(k, { op: "put", key: k, value: "v" });
+    const gets = (keys: string[]) => keys.map((each) => ({ op: "get", key: each }) as const);
+    const read = (seen: string[]) => {
+      const id = history.call("r", { op: "txn", compare: [], success: gets(["a", "b", "c"]), failure: [] });
+      const cells = ["a", "b", "c"].map((each) => (seen.includes(each) ? { value: "v", version: 1 } : null));
+      history.answer(id, { op: "txn", succeeded: true, results: cells.map((each) => ({ op: "get", cell: each }) as const) });
+    };
+    read([]);
+    read(["a", "c"]);
+    read(["a", "b", "c"]);
+    expect(check(keyValue, history.operations).linearizable).toBe(true);
+    read(["a", "c"]);
+    expect(check(keyValue, history.operations).linearizable).toBe(false);
   });
 
   it("takes operations that touch at the same instant for concurrent, and refuses answers before their call", () => {

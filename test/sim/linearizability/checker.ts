@@ -29,8 +29,9 @@ type Option<S> = { op: number; state: S; key: string | number };
  *   later stays valid with it moved here. (A write of the value that is there is no read: moved, it would not overwrite.)
  * - An operation of unknown outcome need not be linearized, so it is not where it changes nothing, and the search ends when
  *   all answered ones are.
- * - It comes as late as possible: right before an operation that shares a key with it. Any other it could change places
- *   with, since it has no end that it must come before.
+ * - It comes as late as possible: of some in a row, the last one right before an answered operation that shares a key with
+ *   it. Any other it could change places with, since it has no end that it must come before. In a row, those that share no
+ *   key come in the order of their calls.
  *
  * `maxSteps` bounds the search, whose problem is NP-complete.
  */
@@ -59,8 +60,8 @@ export function search<S, I, O>(model: Model<S, I, O>, operations: readonly Oper
       refused.clear();
     }
     for (const op of candidates) {
-      if (bound !== null && !touches(op).some((key) => bound.includes(key))) continue;
       const { input, output } = operation(op);
+      if (bound !== null && !touches(op).some((key) => bound.includes(key)) && (output !== undefined || op < (last as number))) continue;
       steps++;
       const next = model.step(state, input, output);
       if (next === null) {
