@@ -59,9 +59,16 @@ export class Process implements Actor {
   }
 }
 
-/** The error a caller sees when an object was reset under it, or a message was lost: the platform's, with its flags. */
+/**
+ * The error a caller sees when an object was reset under it, or a message was lost: the platform's, with its flags. Without a
+ * stack, which is of the kit alone and takes more time than all the rest of a lost message.
+ */
 export function interrupted(message: string): Error {
-  return Object.assign(new Error(message), { retryable: true, remote: true });
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = Object.assign(new Error(message), { retryable: true, remote: true });
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
 }
 
 /** An error as it arrives on the other side of a call: a plain `Error` with its name, message and own properties. */

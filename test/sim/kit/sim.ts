@@ -23,6 +23,7 @@ export class Sim {
   readonly #host: ObjectHost;
   readonly #queues = new Map<string, SimQueue>();
   #quiet: (() => void)[] = [];
+  readonly #endings: (() => void)[] = [];
   #sockets = 0;
   #invocations = 0;
 
@@ -190,8 +191,21 @@ export class Sim {
     return new Promise((resolve) => this.#quiet.push(resolve));
   }
 
+  /** Has `end` called when the simulation is over, however it ends: a scenario that fails in mid-turn never comes to its own end. */
+  onEnd(end: () => void): void {
+    this.#endings.push(end);
+  }
+
   /** Runs the scenario to its end. The caller gives up on too many events; see `scenario.ts`. */
   async run(body: (sim: Sim) => Promise<void>, maxEvents: number): Promise<void> {
+    try {
+      await this.#run(body, maxEvents);
+    } finally {
+      for (const end of this.#endings.reverse()) end();
+    }
+  }
+
+  async #run(body: (sim: Sim) => Promise<void>, maxEvents: number): Promise<void> {
     let outcome: Outcome<void> | null = null;
     void body(this).then(
       (value) => {

@@ -29,7 +29,8 @@ export class Leases {
     const { sim } = this.#world;
     const { random } = sim;
     let seq = 0;
-    while (!this.#world.stopping && seq < 12) {
+    const leases = 1 + Math.floor(this.#world.plan.operations / 5);
+    for (let taken = 0; taken < leases && !this.#world.stopping; taken++) {
       const id = BigInt(++this.#count);
       const ttl = random.int(2, 4);
       const session = () => ({ client: name, seq: ++seq, ack: 0 });

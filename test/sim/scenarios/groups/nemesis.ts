@@ -36,7 +36,7 @@ export class Nemesis {
     sim.faults({
       delay: plan.delay,
       crash: has("crashTurns") ? random.pick([0.001, 0.01]) : 0,
-      evict: has("evict") ? random.pick([0.02, 0.3]) : 0,
+      evict: has("evict") ? random.pick([0.01, 0.05, 0.2]) : 0,
       drop: has("drop") ? random.pick([0.01, 0.05, 0.2]) : 0,
       alarmLate: has("lateAlarms") ? 60_000 : 100,
       disk: has("slowDisk") ? random.pick([[0, 10] as const, [1, 100] as const]) : [0, 0],

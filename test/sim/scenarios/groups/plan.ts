@@ -43,7 +43,9 @@ export type Plan = {
   checkpoints: number;
 };
 
-const SIZES = [1, 1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7];
+const SIZES = [1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7];
+/** Operations of a client: most runs are short, for many of those find more in the same time; some things take long to come about. */
+const LENGTHS = [[3, 8] as const, [3, 8] as const, [6, 14] as const, [12, 30] as const];
 
 /** How long the clocks of a run may stand still. */
 export const LONGEST_FREEZE = 400;
@@ -57,14 +59,14 @@ export function drawPlan(random: Random): Plan {
     faults,
     pause: random.pick([80, 300, 1_000]),
     delay: far ? [20, 120] : random.pick([[1, 5] as const, [1, 2] as const, [1, 40] as const]),
-    clients: random.int(2, 5),
-    operations: random.int(8, 30),
+    clients: random.pick([2, 3, 3, 4, 5]),
+    operations: random.int(...random.pick(LENGTHS)),
     keys: random.int(1, 4),
     think: random.pick([5, 60, 400]),
     leases: random.chance(0.35),
     storage: { fillBytes: random.pick([64, 300, 16_384]), retainEntries: random.pick([1, 3, 10, 1_000]) },
     chunkBytes: random.pick([64, 500, 1_000_000]),
-    checkpoints: random.pick([1, 100, 1_000, 20_000]),
+    checkpoints: random.pick([1, 100, 1_000, 1_000, 20_000]),
   };
 }
 

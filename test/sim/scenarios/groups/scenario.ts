@@ -32,13 +32,9 @@ export function groups(bug: GroupsBug | null): Scenario {
     const plan = bug?.shape?.(drawn) ?? drawn;
     sim.log(describePlan(plan));
     const world = new World(sim, plan);
-    const undo = [world.install()];
-    if (bug !== null) undo.push(bug.plant());
-    try {
-      await play(world);
-    } finally {
-      for (const each of undo.reverse()) each();
-    }
+    sim.onEnd(world.install());
+    if (bug !== null) sim.onEnd(bug.plant());
+    await play(world);
   };
   return scenario(bug === null ? "groups" : `groups-${bug.name}`, run, { maxEvents: 400_000 });
 }
