@@ -62,7 +62,10 @@ describe("a stream of watches", () => {
     session.created(1, at(5), "");
     session.request({ ask: "cancel", id: 7n });
     session.request({ ask: "cancel", id: 7n });
+    const kv = { key: "a", createRevision: 2, modRevision: 2, version: 1, value: "", lease: 0n };
+    session.events(1, at(6), [{ type: "put", kv, prevKv: null }], false);
     session.request({ ask: "create", id: 7n, create: create() });
+    session.events(1, at(6), [{ type: "put", kv, prevKv: null }], false);
     session.canceled(1, at(6), "", 0);
     session.created(2, at(6), "");
     expect(asked).toEqual(['create 1 "a"', "cancel 1", 'create 2 "a"']);

@@ -80,7 +80,9 @@ export class WatchSession {
   /** @param more whether the rest of the last revision follows in another call. */
   events(id: number, facts: WatchFacts, events: WatchEvent[], more: boolean): void {
     const theirs = this.#theirs.get(id);
-    if (theirs !== undefined) this.#say(facts, { revision: facts.revision, id: theirs, events, fragment: more });
+    // What was under way when he canceled it is not told any more.
+    if (theirs === undefined || this.#ours.get(theirs) !== id) return;
+    this.#say(facts, { revision: facts.revision, id: theirs, events, fragment: more });
   }
 
   /** @param id null: of all watches, as asked for. */
