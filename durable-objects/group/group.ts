@@ -13,7 +13,7 @@ import { answerClose, closeExpired, closeSocket, closeToken, earliestExpiry } fr
 import { type ActiveFaults, type FaultPlan, Faults } from "./faults.ts";
 import { type Membership, membershipOf, replicaName } from "./names.ts";
 import { measuredPlace } from "./place.ts";
-import { GroupSockets, type SocketRequest } from "./sockets.ts";
+import { GroupSockets, heldBy, type SocketRequest } from "./sockets.ts";
 import { Wakeups } from "./wakeups.ts";
 
 /** How a replica begins: with the others of a new group, all of them told the same, or as one to be added to a group. */
@@ -145,12 +145,18 @@ export class Group extends DurableObject<Env> {
   }
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
-    this.#sockets?.closed(socket);
+    this.#closed(socket);
     answerClose(socket);
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
-    this.#sockets?.closed(socket);
+    this.#closed(socket);
+  }
+
+  /** The end of a socket that holds nothing wakes nobody. */
+  #closed(socket: WebSocket): void {
+    if (this.#sockets === null && (heldBy(socket) === null || this.#opened() === null)) return;
+    this.#opensSockets().closed(socket);
   }
 
   override async alarm(): Promise<void> {
@@ -270,6 +276,8 @@ export class Group extends DurableObject<Env> {
         return (await project.introspect(token, { class: "GROUP", object: name })).value;
       },
       expires: (at) => this.#wakeups.expires(at),
+      release: (releases) =>
+        queueMicrotask(() => this.#replica && !this.#faults.hung && void this.#do((replica, now) => replica.released(releases, now))),
       // Not in the middle of another turn, which it may be that noticed.
       watched: (watching) => queueMicrotask(() => this.#replica && void this.#do((replica, now) => replica.watch(watching, now))),
     });

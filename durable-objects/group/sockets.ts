@@ -1,10 +1,11 @@
 import type { KvStore } from "../../core/consensus/kv/store.ts";
 import type { Change } from "../../core/consensus/replica/machine.ts";
-import type { Ask, Hint, Reply } from "../../core/consensus/replica/types.ts";
-import { writeAnswer } from "../../core/consensus/socket/answers.ts";
+import type { Ask, Hint, Release, Reply } from "../../core/consensus/replica/types.ts";
+import { type Answered, writeAnswer } from "../../core/consensus/socket/answers.ts";
 import { callError } from "../../core/consensus/socket/call-errors.ts";
 import { errorOfReply } from "../../core/consensus/socket/errors.ts";
-import { readAsk, readHint, rightFor } from "../../core/consensus/socket/requests.ts";
+import { type Held, Holds } from "../../core/consensus/socket/holds.ts";
+import { readAsk, readHint, readHold, rightFor } from "../../core/consensus/socket/requests.ts";
 import { WatchTargets } from "../../core/consensus/socket/watches.ts";
 import { CallDesk, CallLoad } from "../../core/wire/calls.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
@@ -29,12 +30,31 @@ export type SocketHost = {
   introspect(token: string): Promise<Actor>;
   /** A socket's token ends at this time. */
   expires(at: number | null): void;
+  /** The sockets that held leases are closed. */
+  release(releases: readonly Release[]): void;
   /** Something waits for an event here, or nothing does any more. */
   watched(watching: boolean): void;
 };
 
-/** `saved`: what its attachment holds. `targets`: what it watches. */
-type Peer = { socket: WebSocket; session: Session; desk: CallDesk; actor: SocketActor; saved: string; targets: ReadonlySet<string> };
+/** What an attachment keeps: the session, and what the socket holds where it holds leases. */
+type Kept = string | { session: string; held: Held };
+/** `saved`, `held`: what its attachment has. `targets`: what it watches. `since`: when it was opened, Unix milliseconds. */
+type Peer = {
+  socket: WebSocket;
+  session: Session;
+  desk: CallDesk;
+  actor: SocketActor;
+  saved: string;
+  held: string;
+  since: number;
+  targets: ReadonlySet<string>;
+};
+
+/** What the socket holds as its attachment has it; null: nothing. */
+export function heldBy(socket: WebSocket): Held | null {
+  const state = readAttachment<Kept>(socket)?.state;
+  return typeof state === "object" ? state.held : null;
+}
 
 /**
  * The sockets of a replica: calls are requests, subscriptions are watches (core/consensus/socket/SPEC.md). They survive the
@@ -47,6 +67,7 @@ export class GroupSockets {
   readonly #load = new CallLoad();
   readonly #peers = new Map<WebSocket, Peer>();
   readonly #dirty = new Set<Peer>();
+  readonly #holds = new Holds<WebSocket>();
   #restored = false;
   #watching = false;
   #compacted: number;
@@ -62,7 +83,7 @@ export class GroupSockets {
     const reduced = socketActor(actor, "groups", this.#host.group);
     const { session, effects } = Session.open(reduced.expiresAt, this.#host.member);
     const { socket, response } = acceptSocket(this.#ctx, reduced, session.save(), protocol === null ? {} : { protocol });
-    this.#perform(this.#add(socket, session, reduced), effects);
+    this.#perform(this.#add(socket, session, reduced, Date.now()), effects);
     return response;
   }
 
@@ -80,6 +101,15 @@ export class GroupSockets {
 
   closed(socket: WebSocket): void {
     const peer = this.#peers.get(socket);
+    if (peer === undefined) {
+      // It was closed while the object slept.
+      const held = heldBy(socket);
+      if (held === null) return;
+      this.wake();
+      this.#holds.restore(socket, held);
+    }
+    const releases = this.#holds.closed(socket);
+    if (releases.length > 0) this.#host.release(releases);
     if (peer === undefined) return;
     peer.desk.close();
     this.#peers.delete(socket);
@@ -92,9 +122,15 @@ export class GroupSockets {
     if (this.#restored) return;
     this.#restored = true;
     for (const socket of this.#ctx.getWebSockets()) {
-      const attachment: Attachment<string> | null = this.#peers.has(socket) ? null : readAttachment<string>(socket);
+      const attachment: Attachment<Kept> | null = this.#peers.has(socket) ? null : readAttachment<Kept>(socket);
       if (attachment === null || socket.readyState !== WebSocket.OPEN) continue;
-      const peer = this.#add(socket, Session.restore(attachment.state), attachment.actor);
+      const { actor, state } = attachment;
+      const { session, held } = typeof state === "string" ? { session: state, held: null } : state;
+      const peer = this.#add(socket, Session.restore(session), actor, held?.since ?? Date.now());
+      if (held !== null) {
+        this.#holds.restore(socket, held);
+        peer.held = JSON.stringify(held);
+      }
       peer.targets = peer.session.targets();
       for (const target of peer.targets) this.#targets.open(target);
     }
@@ -129,8 +165,8 @@ export class GroupSockets {
     this.#dirty.clear();
   }
 
-  #add(socket: WebSocket, session: Session, actor: SocketActor): Peer {
-    const peer: Peer = { socket, session, desk: new CallDesk(this.#load), actor, saved: "", targets: new Set() };
+  #add(socket: WebSocket, session: Session, actor: SocketActor, since: number): Peer {
+    const peer: Peer = { socket, session, desk: new CallDesk(this.#load), actor, saved: "", held: "null", since, targets: new Set() };
     this.#peers.set(socket, peer);
     return peer;
   }
@@ -169,7 +205,7 @@ export class GroupSockets {
         // Calls leave it as it is.
         if (session.closed || state === peer.saved) return;
         peer.saved = state;
-        writeAttachment(socket, { actor: peer.actor, state });
+        this.#keep(peer, state);
       },
       send: (text: string) => send(socket, text),
       close: (code: number, reason: string) => {
@@ -215,7 +251,9 @@ export class GroupSockets {
       try {
         const ask = readAsk(payload);
         this.#require(peer, rightFor(ask));
-        const done = (reply: Reply) => settle(reply.reply === "ok" ? { value: writeAnswer(reply) } : { error: errorOfReply(reply) });
+        const hold = readHold(payload);
+        const done = (reply: Reply) =>
+          settle(reply.reply === "ok" ? { value: this.#answered(peer, ask, reply, hold) } : { error: errorOfReply(reply) });
         requests.push({ ask, hint: readHint(payload), done });
       } catch (thrown) {
         settle({ error: errorOf(thrown) });
@@ -228,6 +266,32 @@ export class GroupSockets {
       const error = errorOf(thrown);
       for (const { id } of calls) peer.desk.settle({ id, error: callError(error) });
     }
+  }
+
+  /** The value of a result; takes note of what the socket holds by it (SPEC.md, rules GH). */
+  #answered(peer: Peer, ask: Ask, reply: Answered, hold: number | null): Record<string, unknown> {
+    const answer = writeAnswer(reply);
+    const { value, term } = reply;
+    if (ask.ask === "write" && ask.operation.op === "leaseRevoke") this.#holds.letGo(String(ask.operation.request.id));
+    if (hold === null || value.told !== "leaseKeepAlive") return answer;
+    const { id, ttl } = value.response;
+    const lease = String(id);
+    if (ttl === 0) this.#holds.letGo(lease);
+    // Its socket went while it was asked.
+    else if (!this.#peers.has(peer.socket)) this.#host.release([{ id, within: hold * 1000, term }]);
+    else {
+      const held = this.#holds.hold(peer.socket, lease, hold, term, peer.since);
+      if (held && JSON.stringify(this.#holds.of(peer.socket)) !== peer.held) this.#keep(peer, peer.session.save());
+      return { ...answer, held };
+    }
+    return { ...answer, held: false };
+  }
+
+  #keep(peer: Peer, session: string): void {
+    const { socket, actor } = peer;
+    const held = this.#holds.of(socket);
+    peer.held = JSON.stringify(held);
+    writeAttachment<Kept>(socket, { actor, state: held === null ? session : { session, held } });
   }
 
   #require(peer: Peer, right: Right): void {

@@ -39,6 +39,32 @@ describe("the leader's book of leases", () => {
     expect(book.remaining(1n, 13_000)).toBe(0);
   });
 
+  it("[KL6] the end of one whose holder is gone is put forward; only its own keep-alive puts it off again", () => {
+    const book = LeaseBook.resume([]);
+    book.granted(lease(1n, 60, 0), 0);
+    book.granted(lease(2n, 9, 0), 0);
+    book.renew(1n, 5000);
+    book.hasten(1n, 8000);
+    book.hasten(2n, 20_000);
+    book.hasten(3n, 1000);
+    expect(book.deadline()).toBe(8000);
+    expect(book.remaining(2n, 0)).toBe(9000);
+    // Neither a renewal that was under way when it went, nor those of others, which go along with what was heard lately.
+    book.renewed([1n], 5000);
+    book.renew(2n, 5000);
+    expect(book.renewals()).toEqual([2n]);
+    expect(book.deadline()).toBe(8000);
+    expect(book.renew(1n, 7999)).toMatchObject({ ttl: 60 });
+    expect(book.remaining(1n, 7999)).toBe(60_000);
+    book.renewed(book.renewals(), 8001);
+    expect(book.remaining(1n, 8001)).toBe(60_000);
+    book.hasten(1n, 8001);
+    expect(book.due(8001)).toEqual([1n]);
+    book.hasten(1n, 9000);
+    expect(book.renew(1n, 8500)).toBeNull();
+    expect(book.due(8001 + RETRY_MS)).toEqual([1n]);
+  });
+
   it("[KL3] a renewal is to be logged when the last logged one is older than a third of the TTL", () => {
     const book = LeaseBook.resume([lease(1n, 9, 0), lease(2n, 60, 0)]);
     expect(book.renew(1n, 3000)).toEqual({ ttl: 9, log: false });
@@ -171,10 +197,10 @@ it("[KL3] keep-alives every second of a lease of a minute are logged three times
   expect(logged).toBeLessThanOrEqual(30);
 });
 
-it("[KL1] due leases come in order whatever was renewed, revoked and granted again", () => {
+it("[KL1] due leases come in order whatever was renewed, hastened, revoked and granted again", () => {
   const act = fc.record({
     id: fc.bigInt({ min: 1n, max: 8n }),
-    how: fc.constantFrom("grant", "renew", "renew", "revoke"),
+    how: fc.constantFrom("grant", "renew", "renew", "hasten", "revoke"),
     after: fc.nat(3000),
   });
   fc.assert(
@@ -193,6 +219,11 @@ it("[KL1] due leases come in order whatever was renewed, revoked and granted aga
           ends.delete(each);
         }
         const ttl = 2 + Number(id);
+        if (how === "hasten" && ends.has(id)) {
+          book.hasten(id, now + 2500);
+          ends.set(id, Math.min(ends.get(id)!, now + 2500));
+          continue;
+        }
         if (how === "grant" && !ends.has(id)) {
           book.granted(lease(id, ttl, now), now);
           ends.set(id, now + ttl * 1000);

@@ -12,7 +12,10 @@ const RECENT_PART = 1 / 10;
 /** `ttl` in seconds. `log`: to be answered only once a `leaseRenew` that names the lease (see {@link LeaseBook.renewals}) is applied. */
 export type Renewal = { ttl: number; log: boolean };
 
-/** `retryAt`: when it is due again; null while it was not due yet. `scheduled` is what the heap knows, never later than the truth. */
+/**
+ * `retryAt`: when it is due again; null while it was not due yet. `hastened`: only a keep-alive puts off its end. `scheduled` is what the
+ * heap knows, never later than the truth.
+ */
 type Entry = {
   id: bigint;
   ttlMs: number;
@@ -21,6 +24,7 @@ type Entry = {
   deadline: number;
   retryAt: number | null;
   unlogged: boolean;
+  hastened: boolean;
   scheduled: number;
 };
 
@@ -79,7 +83,7 @@ export class LeaseBook {
       if (entry === undefined) continue;
       entry.loggedAt = at;
       entry.unlogged = entry.renewedAt > at;
-      entry.deadline = Math.max(entry.deadline, at + entry.ttlMs);
+      if (!entry.hastened) entry.deadline = Math.max(entry.deadline, at + entry.ttlMs);
     }
   }
 
@@ -90,8 +94,17 @@ export class LeaseBook {
     entry.deadline = Math.max(entry.deadline, now + entry.ttlMs);
     entry.renewedAt = now;
     entry.unlogged = true;
+    entry.hastened = false;
     this.#heard = now;
     return { ttl: entry.ttlMs / 1000, log: now - entry.loggedAt > entry.ttlMs * LOGGED_PART };
+  }
+
+  /** The holder is known to be gone: the lease ends at `at` where that is earlier, unless a keep-alive comes before. */
+  hasten(id: bigint, at: number): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.retryAt !== null || entry.deadline <= at) return;
+    // Another entry in its place: the heap must not know a later time than the truth.
+    this.#add({ ...entry, deadline: at, hastened: true, scheduled: at });
   }
 
   /**
@@ -103,7 +116,7 @@ export class LeaseBook {
     for (const entry of this.#entries.values()) {
       if (ids.length >= limit) break;
       const recent = entry.renewedAt >= this.#heard - entry.ttlMs * RECENT_PART;
-      if (entry.unlogged && recent && entry.retryAt === null) ids.push(entry.id);
+      if (entry.unlogged && recent && !entry.hastened && entry.retryAt === null) ids.push(entry.id);
     }
     return ids;
   }
@@ -179,7 +192,17 @@ export class LeaseBook {
 }
 
 function entryOf(id: bigint, ttl: number, loggedAt: number, deadline: number): Entry {
-  return { id, ttlMs: ttl * 1000, loggedAt, renewedAt: loggedAt, unlogged: false, deadline, retryAt: null, scheduled: deadline };
+  return {
+    id,
+    ttlMs: ttl * 1000,
+    loggedAt,
+    renewedAt: loggedAt,
+    unlogged: false,
+    deadline,
+    retryAt: null,
+    hastened: false,
+    scheduled: deadline,
+  };
 }
 
 function before(a: Entry, b: Entry): boolean {

@@ -6,7 +6,7 @@ import type { Asks, OpenAsk } from "./asks.ts";
 import type { Core } from "./core.ts";
 import { Freshness } from "./freshness.ts";
 import { countOf } from "./lives.ts";
-import type { Ask, Reply, Status, Told } from "./types.ts";
+import type { Ask, Release, Reply, Status, Told } from "./types.ts";
 import { sizeOf } from "./writes.ts";
 
 type AskOf<Kind extends Ask["ask"]> = Extract<Ask, { ask: Kind }>;
@@ -78,6 +78,17 @@ export class Desk {
       conf,
       incarnation: countOf(state.incarnation),
     };
+  }
+
+  /**
+   * Only the leader of the term in which the lease was held can know that nobody holds it since: in a later term its holder is heard by
+   * another leader, or by this one anew.
+   */
+  release({ id, within, term }: Release): void {
+    const { leading, clock } = this.#core;
+    if (leading?.term !== term) return;
+    // Once it knows all leases: after a wake it does not at first.
+    leading.reads.add(() => leading.book.hasten(id, clock + within));
   }
 
   /** The leader or the role changed. */

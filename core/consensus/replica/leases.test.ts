@@ -106,6 +106,60 @@ describe("leases", () => {
     }
   });
 
+  describe("[GR37] whose holder is known to be gone", () => {
+    const count = (cluster: Cluster) => {
+      const value = held(cluster);
+      return value.told === "range" ? value.response.count : -1;
+    };
+    /** Whom a replica was told that it holds the lease, in the term in which it was heard. */
+    const heard = (cluster: Cluster, id: bigint) => {
+      const { reply, leader } = cluster.persist({ ask: "leaseKeepAlive", id });
+      return { leader, release: { id, within: 1_000, term: reply.term } };
+    };
+
+    it("end within the time given, also if the leader was evicted meanwhile", () => {
+      for (const evicted of [false, true]) {
+        const { cluster, id } = leased(60);
+        const { leader, release } = heard(cluster, id);
+        cluster.run(1_000);
+        if (evicted) cluster.evict(leader);
+        cluster.change(leader, (replica, now) => replica.released([release], now));
+        cluster.run(900);
+        expect(count(cluster)).toBe(1);
+        cluster.run(500);
+        expect(count(cluster)).toBe(0);
+      }
+    });
+
+    it("live on where the holder is heard again in time", () => {
+      const { cluster, id } = leased(20);
+      const { leader, release } = heard(cluster, id);
+      cluster.change(leader, (replica, now) => replica.released([release], now));
+      cluster.run(800);
+      expect(keepAlive(cluster, id)).toMatchObject({ response: { ttl: 20 } });
+      cluster.run(19_000);
+      expect(count(cluster)).toBe(1);
+      cluster.run(2_000);
+      expect(count(cluster)).toBe(0);
+    });
+
+    it("live on where a replica says so that does not lead, or led in another term: it cannot know", () => {
+      const { cluster, id, leader: first } = leased(30);
+      const { release } = heard(cluster, id);
+      const others = [1, 2, 3].filter((each) => each !== first);
+      cluster.change(others[0]!, (replica, now) => replica.released([release], now));
+      cluster.run(1_500);
+      expect(count(cluster)).toBe(1);
+      // Away and back: the holder was heard by the one in between, and may have gone there.
+      expect(cluster.persist({ ask: "transfer", to: others[0]! }, first).reply.value.told).toBe("transfer");
+      expect(keepAlive(cluster, id)).toMatchObject({ response: { ttl: 30 } });
+      expect(cluster.persist({ ask: "transfer", to: first }, others[0]!).reply.value.told).toBe("transfer");
+      cluster.change(first, (replica, now) => replica.released([release], now));
+      cluster.run(1_500);
+      expect(count(cluster)).toBe(1);
+    });
+  });
+
   it("[GR34] without leases no alarm is set, and one more for each lease's life", () => {
     const cluster = new Cluster([1, 2, 3]);
     for (let i = 0; i < 10; i++) cluster.write(put("a", String(i)));

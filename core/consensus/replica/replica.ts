@@ -12,7 +12,7 @@ import type { Change } from "./machine.ts";
 import type { ReplicaOptions } from "./options.ts";
 import type { Call } from "./peers.ts";
 import { ReplicaStorage } from "./storage.ts";
-import { type Ask, type Hint, NO_HINT, type ReplicaStatus, type Reply } from "./types.ts";
+import { type Ask, type Hint, NO_HINT, type Release, type ReplicaStatus, type Reply } from "./types.ts";
 
 /** What has to be done after an event, once all that was written during it is durable (a platform's output gate sees to that). */
 export type Effects = {
@@ -183,6 +183,15 @@ export class Replica {
     return this.#turn(now, () => {
       const link = this.#core.peers.ended(call, this.#core.now);
       if (link !== null) this.#core.lost(link.id);
+    });
+  }
+
+  /** Holders of leases are gone, as far as this replica knows, which was told in its term that they hold them. Another one does nothing. */
+  released(releases: readonly Release[], now: number): Effects {
+    return this.#turn(now, () => {
+      this.#core.engage();
+      this.#askedAt = this.#core.now;
+      for (const release of releases) this.#desk.release(release);
     });
   }
 

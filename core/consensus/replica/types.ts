@@ -25,6 +25,9 @@ export type Ask =
 export type Hint = { silent: NodeId };
 export const NO_HINT: Hint = { silent: 0 };
 
+/** Whoever held a lease in term `term` is gone: it is to end in `within` milliseconds unless it is heard again. */
+export type Release = { id: bigint; within: number; term: number };
+
 /** Seconds; `ttl` -1 where there is no such lease (as etcd says it). */
 export type LeaseTimeToLive = { header: Header; id: bigint; ttl: number; grantedTtl: number; keys: string[] };
 export type Status = {

@@ -8,7 +8,7 @@ import { answered, ask, bytes, kv } from "./asks.fixture.ts";
 import { readBytes, writeBytes } from "./bytes.ts";
 import { callError, errorOfCall } from "./call-errors.ts";
 import { errorOfKv, errorOfReply } from "./errors.ts";
-import { readAsk, readHint, rightFor, writeAsk } from "./requests.ts";
+import { readAsk, readHint, readHold, rightFor, writeAsk } from "./requests.ts";
 import { readTarget, writeTarget } from "./spec.ts";
 
 const overJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
@@ -61,8 +61,15 @@ describe("the codec of a group's socket", () => {
     expect(readAsk({ range: { key: "k" } })).toMatchObject({ ask: "range", read: { level: "linearizable" }, after: 0 });
   });
 
+  it("[GH1] a hold is a time beside a keep-alive", () => {
+    const keepAlive = { leaseKeepAlive: { id: "7" } };
+    expect([readHold(keepAlive), readHold({ ...keepAlive, hold: 0 }), readHold({ ...keepAlive, hold: 1.5 })]).toEqual([null, 0, 1.5]);
+    for (const hold of [-1, 601, "1", null, Number.NaN]) expect(codeOf(() => readHold({ ...keepAlive, hold }))).toBe("bad_request");
+    expect(codeOf(() => readHold({ put: { key: "k", value: "" }, hold: 1 }))).toBe("bad_request");
+  });
+
   it("[GC3] no payload makes a reader throw anything but bad_request", () => {
-    const names = fc.constantFrom("key", "put", "txn", "session", "level", "range", "id", "compare", "success", "demand");
+    const names = fc.constantFrom("key", "put", "txn", "session", "level", "range", "id", "compare", "success", "demand", "hold");
     const near = fc.tuple(ask, names, fc.jsonValue(), fc.boolean()).map(([value, name, other, outside]) => {
       const written = writeAsk(value);
       const [kind, inner] = Object.entries(written)[0] as [string, object];
@@ -72,6 +79,7 @@ describe("the codec of a group's socket", () => {
       fc.property(fc.oneof(fc.jsonValue(), near), (payload) => {
         expect(["none", "bad_request"]).toContain(codeOf(() => readAsk(payload)));
         expect(["none", "bad_request"]).toContain(codeOf(() => readHint(payload)));
+        expect(["none", "bad_request"]).toContain(codeOf(() => readHold(payload)));
       }),
       { numRuns: 2000 },
     );

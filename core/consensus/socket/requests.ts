@@ -3,6 +3,7 @@ import type { Right } from "../../wire/grant.ts";
 import type { Compare, CompareResult, Operation, PutRequest, RangeRequest, RequestOp, Session, TxnRequest } from "../kv/types.ts";
 import { type Ask, type Hint, NO_HINT, type ReadLevel } from "../replica/types.ts";
 import { readBytes, writeBytes } from "./bytes.ts";
+import { MAX_HOLD_SECONDS } from "./holds.ts";
 import { choice, flag, int64, list, type Members, members, natural, only, wrong } from "./reading.ts";
 
 /** A transaction within a transaction within…: what the stack must bear. */
@@ -57,6 +58,15 @@ export function writeAsk(ask: Ask): Members {
 export function readHint(payload: unknown): Hint {
   const { silent } = members(payload, "call");
   return silent === undefined ? NO_HINT : { silent: natural(silent, "silent") };
+}
+
+/** Seconds after the end of this socket that a lease which is kept alive on it may live, from a call's member `hold`; null: nothing is held. Throws `bad_request`. */
+export function readHold(payload: unknown): number | null {
+  const { hold, leaseKeepAlive } = members(payload, "call");
+  if (hold === undefined) return null;
+  if (typeof hold !== "number" || !(hold >= 0 && hold <= MAX_HOLD_SECONDS) || leaseKeepAlive === undefined)
+    throw wrong("hold", `a number of seconds from 0 to ${MAX_HOLD_SECONDS}, beside leaseKeepAlive`, hold);
+  return hold;
 }
 
 /** The inverse of {@link writeAsk}; throws `bad_request` with a sentence that names the member. */
