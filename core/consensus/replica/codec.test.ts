@@ -62,6 +62,7 @@ const envelopes: fc.Arbitrary<Envelope> = fc.record({
   watching: fc.boolean(),
   fence: fc.boolean(),
   place: fc.constantFrom("", "AMS", "a place with spaces"),
+  lives: fc.array(natural, { maxLength: 4 }),
   seen: pairs,
   messages: fc.array(messages, { maxLength: 3 }),
   asks: fc.array(natural, { maxLength: 3 }),
@@ -82,7 +83,7 @@ const codeOf = (run: () => unknown) => {
 
 const EXAMPLE: Envelope = {
   ...{ from: 1, to: 2, incarnation: 3, leader: 1, leaderTerm: 4, commit: 300, lastIndex: 299, lastTerm: 4, superseded: 0 },
-  ...{ watching: true, fence: true, place: "AMS", seen: [[2, 5]], asks: [8], answers: [{ id: 8, index: 300 }] },
+  ...{ watching: true, fence: true, place: "AMS", lives: [], seen: [[2, 5]], asks: [8], answers: [{ id: 8, index: 300 }] },
   messages: [
     {
       ...message("append", 1, 2, 4),
@@ -98,6 +99,7 @@ const ENVELOPE_V1 =
   "010101908080000102030104ac02ab0204030003414d5302828080000205039180800000000404ac02ac0200000100000301020304818080000805838080000" +
   "8ac020686808000090104020708078480800009010401";
 const STATE_V1 = "d11ac8a701040101010903414d530102ac0203494144";
+const STATE_V2 = "df82c09d02040101010903414d530102ac0203494144020708";
 const CHECKPOINT_V1 = "01ac02040301020301040000010102";
 
 describe("what replicas say and keep", () => {
@@ -130,10 +132,12 @@ describe("what replicas say and keep", () => {
     expect(decodeEnvelope(Uint8Array.from(Buffer.from(ENVELOPE_V1, "hex")))).toEqual(EXAMPLE);
     const state = {
       ...{ term: 4, vote: 1, leads: true, leader: 1, incarnation: 9, regressed: false, place: "AMS" },
-      peers: new Map([[2, { incarnation: 300, place: "IAD" }]]),
+      ...{ lives: [], peers: new Map([[2, { incarnation: 300, place: "IAD" }]]) },
     };
-    expect(hex(encodeState(state))).toBe(STATE_V1);
     expect(decodeState(Uint8Array.from(Buffer.from(STATE_V1, "hex")))).toEqual(state);
+    const later = { ...state, lives: [7, 8] };
+    expect(hex(encodeState(later))).toBe(STATE_V2);
+    expect(decodeState(encodeState(later))).toEqual(later);
     const checkpoint = {
       ...{ index: 300, term: 4, data: Uint8Array.of(1, 2) },
       conf: { voters: [1, 2, 3], learners: [4], votersOutgoing: [], learnersNext: [], autoLeave: true },

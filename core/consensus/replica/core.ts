@@ -6,7 +6,7 @@ import { RaftNode } from "../raft/node.ts";
 import { type ConfState, type Entry, type Message, NO_NODE, type NodeId, RaftError, type Ready, type Role } from "../raft/types.ts";
 import type { ChunkReceipt, Envelope } from "./envelope.ts";
 import { isMember, Leading } from "./leading.ts";
-import { nextLife } from "./lives.ts";
+import { nextLife, withLife } from "./lives.ts";
 import { Machine } from "./machine.ts";
 import { LIMITS, type ReplicaLimits, type ReplicaOptions, type ReplicaTiming, TIMING } from "./options.ts";
 import { type Head, Peers } from "./peers.ts";
@@ -132,7 +132,8 @@ export class Core {
     if (this.engaged) return;
     this.engaged = true;
     const { state } = this.storage;
-    this.storage.setState({ incarnation: nextLife(state.incarnation, this.random) });
+    const { incarnation, lives } = state;
+    this.storage.setState({ incarnation: nextLife(incarnation, this.random), lives: withLife(lives, incarnation) });
     if (!state.leads || state.regressed) return;
     this.#resuming = true;
     if (!this.node.resume()) this.storage.setState({ leads: false });
@@ -186,7 +187,11 @@ export class Core {
   tellCommits(): void {
     if (this.leading === null) return;
     for (const link of this.peers.all()) {
-      const commit = isMember(this.conf, link.id) ? link.news(this.commit, this.now) : null;
+      if (!isMember(this.conf, link.id)) {
+        link.dismiss();
+        continue;
+      }
+      const commit = link.news(this.commit, this.now);
       if (commit === null) continue;
       const heartbeat = message("heartbeat", this.id, link.id, this.term);
       heartbeat.commit = commit;

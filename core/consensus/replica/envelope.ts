@@ -35,6 +35,8 @@ export type Envelope = {
   fence: boolean;
   /** Not 0: the receiver's incarnation was refused, because this higher one is known. */
   superseded: number;
+  /** Former incarnations of the sender, the earliest first, for a receiver that may not know the present one; empty: it does. */
+  lives: readonly number[];
   /** The sender's failure domain; "": not known. */
   place: string;
   /** The incarnations that the sender knows, its own aside. */
@@ -50,7 +52,7 @@ const WATCHING = 1;
 const FENCE = 2;
 const DONE = 1;
 /** Sections: a number, a length, bytes. A reader skips the ones it does not know. */
-const SECTION = { head: 1, seen: 2, message: 3, asks: 4, answers: 5, chunk: 6, receipt: 7 } as const;
+const SECTION = { head: 1, seen: 2, message: 3, asks: 4, answers: 5, chunk: 6, receipt: 7, lives: 8 } as const;
 
 /** @returns bytes that {@link decodeEnvelope} of this version, and of the ones that {@link READABLE_BY} names, reads. */
 export function encodeEnvelope(envelope: Envelope): Uint8Array<ArrayBuffer> {
@@ -68,6 +70,11 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array<ArrayBuffer> {
         out.varint(id);
         out.varint(incarnation);
       }
+    });
+  }
+  if (envelope.lives.length > 0) {
+    section(SECTION.lives, () => {
+      for (const life of envelope.lives) out.varint(life);
     });
   }
   for (const message of envelope.messages) section(SECTION.message, () => writeMessage(out, message));
@@ -136,6 +143,7 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
   }
   const seen = numbersOf(sections.get(SECTION.seen));
   for (let i = 0; i + 1 < seen.length; i += 2) envelope.seen.push([seen[i]!, seen[i + 1]!]);
+  envelope.lives = numbersOf(sections.get(SECTION.lives));
   envelope.asks = numbersOf(sections.get(SECTION.asks));
   const answers = numbersOf(sections.get(SECTION.answers));
   for (let i = 0; i + 1 < answers.length; i += 2) envelope.answers.push({ id: answers[i]!, index: answers[i + 1]! });
@@ -155,6 +163,7 @@ function readHead(reader: Reader): Envelope {
     ...{ from, to, incarnation, leader, leaderTerm, commit, lastIndex, lastTerm, superseded, place },
     watching: (flags & WATCHING) !== 0,
     fence: (flags & FENCE) !== 0,
+    lives: [],
     seen: [],
     messages: [],
     asks: [],

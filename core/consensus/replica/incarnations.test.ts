@@ -96,6 +96,48 @@ describe("incarnations", () => {
     expect(cluster.replica(victim).inspect()).toMatchObject({ regressed: true });
   });
 
+  it("[GR41] and one that has woken so often since, meeting nobody, that it counts beyond the life it lost", () => {
+    const { cluster, leader, others } = settled();
+    const before = cluster.member(leader).rows.snapshot();
+    for (const id of [leader, ...others]) cluster.evict(id);
+    for (let i = 0; i < 3; i++) cluster.write(put("a", `kept ${i}`), leader);
+    cluster.run(5_000);
+    const { incarnation } = cluster.replica(leader).inspect();
+    cluster.rollBack(leader, before);
+    for (const id of others) cluster.hung.add(id);
+    for (let wakes = 0; wakes < 3; wakes++) {
+      cluster.evict(leader);
+      cluster.begin(leader, put2());
+      cluster.run(3_000);
+    }
+    expect(cluster.replica(leader).inspect().incarnation).toBeGreaterThan(incarnation);
+    cluster.heal();
+    // It believes that it leads the term in which it gave these places to other entries.
+    const lost = cluster.begin(leader, put2());
+    cluster.run(3_000);
+    expect(lost.done?.reply.reply).not.toBe("ok");
+    expect(cluster.replica(leader).inspect().regressed).toBe(true);
+    cluster.write(put2().operation, others[0]);
+    cluster.run(5_000);
+    expect(new Set(others.map((id) => cluster.replica(id).store.digest())).size).toBe(1);
+  });
+
+  it("[GR41] lives are remembered for as long as others may need them: a peer that missed many is no reason to doubt", () => {
+    const { cluster, leader, others } = settled();
+    const [away, other] = others;
+    cluster.cut(leader, away);
+    cluster.cut(other, away);
+    for (let wakes = 0; wakes < 40; wakes++) {
+      cluster.evict(leader);
+      cluster.write(put("a", `${wakes}`), leader);
+    }
+    cluster.heal();
+    cluster.write(put("a", "end"), leader);
+    cluster.run(10_000);
+    for (const id of [1, 2, 3]) expect(cluster.replica(id).inspect()).toMatchObject({ regressed: false });
+    expect(new Set([1, 2, 3].map((id) => cluster.replica(id).store.digest())).size).toBe(1);
+  });
+
   it("[GR41] nothing that a rolled back replica says counts, not even before it knows", () => {
     const { cluster, leader, others } = settled();
     const [victim, third] = others;

@@ -106,6 +106,11 @@ export class Link {
     return now >= this.#newsAt || this.#queue.length > 0 ? index : null;
   }
 
+  /** It is no member any more: there is no news for it. */
+  dismiss(): void {
+    this.#newsAt = null;
+  }
+
   /** Whether a call should be made now. */
   ready(now: number): boolean {
     if (this.#calls.size >= this.#maxCalls || now < this.#retryAt) return false;

@@ -13,6 +13,19 @@ function grown(options: ConstructorParameters<typeof Cluster>[1] = {}) {
 const states = (cluster: Cluster, ids: number[]) => new Set(ids.map((id) => cluster.replica(id).store.digest()));
 
 describe("members", () => {
+  it("[GR3] one that is removed while there is news for it keeps nobody awake", () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const { leader } = cluster.write(put("a", "1"));
+    const gone = [1, 2, 3].findLast((id) => id !== leader)!;
+    cluster.run(10_000);
+    cluster.begin(leader, { ask: "write", operation: put("a", "2"), session: null });
+    const removed = cluster.begin(leader, { ask: "reconfigure", changes: [{ kind: "remove", node: gone }] });
+    cluster.until(() => removed.done !== null, 5_000);
+    expect(removed.done?.reply).toMatchObject({ reply: "ok" });
+    cluster.run(10_000);
+    expect(cluster.pending).toBe(0);
+  });
+
   it("[GR20] [GR21] a new one gets the state in chunks, votes once it is a voter, and outlives the leader that was removed", () => {
     const { cluster, leader } = grown({ limits: { chunkBytes: 1_000 } });
     const added = cluster.persist({ ask: "reconfigure", changes: [{ kind: "addLearner", node: 4 }] }, leader);

@@ -1,7 +1,7 @@
 import type { Message, NodeId } from "../raft/types.ts";
 import { type Envelope, encodeEnvelope } from "./envelope.ts";
 import { earliest, Link } from "./link.ts";
-import { isAfter, isOver, nextLife } from "./lives.ts";
+import { isAfter, isOver, mayHaveLived, nextLife } from "./lives.ts";
 import type { ReplicaLimits, ReplicaTiming } from "./options.ts";
 import type { ReplicaStorage } from "./storage.ts";
 
@@ -22,6 +22,8 @@ export class Peers {
   #lastCall = 0;
   /** A peer that was refused is told by which incarnation. */
   readonly #superseded = new Map<NodeId, number>();
+  /** Peers that know this incarnation. */
+  readonly #acquainted = new Set<NodeId>();
 
   constructor(id: NodeId, storage: ReplicaStorage, timing: ReplicaTiming, limits: ReplicaLimits) {
     this.#id = id;
@@ -51,14 +53,14 @@ export class Peers {
   }
 
   /**
-   * Takes down what a peer says of itself. False: it is an older incarnation than one known, or lost what it had acknowledged.
-   * Nothing it says counts, and it is told so. `leading`: the term that this replica leads, -1 for none.
+   * Takes down what a peer says of itself. False: it is an older incarnation than one known, or does not remember that
+   * one, or lost what it had acknowledged. Nothing it says counts, and it is told so. `leading`: the term that this replica leads, -1 for none.
    */
   receive(envelope: Envelope, now: number, leading: number): boolean {
     const { from, incarnation } = envelope;
     if (envelope.to !== this.#id) return false;
     const known = this.#storage.state.peers.get(from) ?? { incarnation: 0, place: "" };
-    if (isOver(incarnation, known.incarnation)) {
+    if (isOver(incarnation, known.incarnation) || !mayHaveLived(envelope.lives, incarnation, known.incarnation)) {
       this.#superseded.set(from, known.incarnation);
       return false;
     }
@@ -76,6 +78,7 @@ export class Peers {
     }
     this.#superseded.delete(from);
     for (const [id, seen] of envelope.seen) {
+      if (id === this.#id && seen === this.#storage.state.incarnation) this.#acquainted.add(from);
       const record = this.#storage.state.peers.get(id);
       if (id !== this.#id && isAfter(seen, record?.incarnation ?? 0)) this.#remember(id, seen, record?.place ?? "");
     }
@@ -84,11 +87,11 @@ export class Peers {
     return true;
   }
 
-  /** Whether the sender knows a higher incarnation of this replica than this one is. */
+  /** Whether the sender knows an incarnation of this replica that is later than this one, or that this one does not remember. */
   supersedes(envelope: Envelope): boolean {
-    const { incarnation } = this.#storage.state;
+    const { incarnation, lives } = this.#storage.state;
     // A peer that has not heard of this life yet knows an earlier one, which is no news.
-    const over = (known: number) => known !== 0 && isOver(incarnation, known);
+    const over = (known: number) => known !== 0 && (isOver(incarnation, known) || !mayHaveLived(lives, incarnation, known));
     return over(envelope.superseded) || envelope.seen.some(([id, seen]) => id === this.#id && over(seen));
   }
 
@@ -150,7 +153,7 @@ export class Peers {
   }
 
   #encode(to: NodeId, head: Head, messages: Message[], more: Partial<Envelope> = {}): Uint8Array {
-    const { incarnation, place, peers } = this.#storage.state;
+    const { incarnation, lives, place, peers } = this.#storage.state;
     return encodeEnvelope({
       from: this.#id,
       to,
@@ -163,6 +166,7 @@ export class Peers {
       watching: head.watching,
       fence: head.fence,
       superseded: this.#superseded.get(to) ?? 0,
+      lives: this.#acquainted.has(to) ? [] : lives,
       place,
       seen: [...peers].map(([id, record]) => [id, record.incarnation]),
       messages,

@@ -5,7 +5,8 @@ import { NO_NODE, type NodeId } from "../raft/types.ts";
 import { asciiOf, ByteWriter } from "./bytes.ts";
 import { readBlock } from "./codec.ts";
 
-const VERSION = 1;
+/** 2: former lives. */
+const VERSION = 2;
 const WHAT = "A replica's state row";
 
 /** What a replica remembers of another one: the highest incarnation it heard, and where it is ("": not known). */
@@ -21,6 +22,8 @@ export type ReplicaState = {
   leader: NodeId;
   /** Raised by each wake before anything leaves. */
   incarnation: number;
+  /** Incarnations before this one, the earliest first; not all of them. */
+  lives: readonly number[];
   /** Others know a higher incarnation than this replica has: its storage was rolled back. It must not vote or acknowledge any more. */
   regressed: boolean;
   place: string;
@@ -28,7 +31,7 @@ export type ReplicaState = {
 };
 
 export const NO_STATE: ReplicaState = {
-  ...{ term: 0, vote: NO_NODE, leads: false, leader: NO_NODE, incarnation: 0, regressed: false, place: "" },
+  ...{ term: 0, vote: NO_NODE, leads: false, leader: NO_NODE, incarnation: 0, lives: [], regressed: false, place: "" },
   peers: new Map(),
 };
 
@@ -47,6 +50,8 @@ export function encodeState(state: ReplicaState): Uint8Array {
     body.varint(incarnation);
     body.ascii(place);
   }
+  body.varint(state.lives.length);
+  for (const life of state.lives) body.varint(life);
   const bytes = body.done();
   const sealed = new Uint8Array(4 + bytes.length);
   sealed.set(bytes, 4);
@@ -66,6 +71,9 @@ export function decodeState(bytes: Uint8Array): ReplicaState {
   for (let left = reader.varint(); left > 0; left--) {
     peers.set(reader.varint(), { incarnation: reader.varint(), place: asciiOf(readBlock(reader)) });
   }
+  const lives: number[] = [];
+  for (let left = version < 2 ? 0 : reader.varint(); left > 0; left--) lives.push(reader.varint());
   reader.end();
-  return { term, vote, leads: (flags & LEADS) !== 0, leader, incarnation, regressed: (flags & REGRESSED) !== 0, place, peers };
+  const regressed = (flags & REGRESSED) !== 0;
+  return { term, vote, leads: (flags & LEADS) !== 0, leader, incarnation, lives, regressed, place, peers };
 }
