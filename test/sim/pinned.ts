@@ -1,8 +1,15 @@
 /**
  * Seeds that once failed, by scenario. They run before all others, for ever: a fixed bug stays fixed. Add one with the
- * commit that fixes what it found.
+ * commit that fixes what it found. A change of a scenario gives its seeds another course: then look for one that finds the bug again,
+ * or let go of it where a test of its own has it.
  */
 export const PINNED: Readonly<Record<string, readonly number[]>> = {
   // A task whose replay failed once (its log was out of reach) never tried again.
   streams: [35],
+  groups: [
+    // A replica that was rolled back, and woke often before it met anybody, counted beyond the incarnation that was lost.
+    283,
+    // A leader woke every millisecond for a member that was removed while there was news for it.
+    1142,
+  ],
 };

@@ -45,7 +45,12 @@ export type Plan = {
 
 const SIZES = [1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7];
 /** Operations of a client: most runs are short, for many of those find more in the same time; some things take long to come about. */
-const LENGTHS = [[3, 8] as const, [3, 8] as const, [6, 14] as const, [12, 30] as const];
+const LENGTHS: readonly (readonly [number, number])[] = [
+  [3, 8],
+  [3, 8],
+  [6, 14],
+  [12, 30],
+];
 
 /** How long the clocks of a run may stand still. */
 export const LONGEST_FREEZE = 400;
