@@ -11,5 +11,7 @@ export const PINNED: Readonly<Record<string, readonly number[]>> = {
     283,
     // A leader woke every millisecond for a member that was removed while there was news for it.
     1142,
+    // A replica that was rolled back named a leader, which named it: who asked went back and forth.
+    3008,
   ],
 };

@@ -54,8 +54,10 @@ export class Desk {
     const full = this.#asks.size >= this.#core.limits.asks;
     this.#asks.open(ask);
     if (full) this.#unavailable(ask.id, BUSY, 100);
-    // Rolled back, or of a version too old: any other replica is better.
-    else if (regressed || machine.halted !== null)
+    // Rolled back: the leader that it knows may be of a time before, and send who asks back here.
+    else if (regressed) this.#asks.reply(ask.id, { reply: "notLeader", leader: NO_NODE, term: this.#core.term });
+    // Of a version too old: any other replica is better.
+    else if (machine.halted !== null)
       this.#asks.reply(ask.id, { reply: "notLeader", leader: this.#core.knownLeader, term: this.#core.term });
     else this.#dispatch(ask);
   }
