@@ -16,6 +16,8 @@ export type Answer<T> = {
   value: T;
   position: Position;
   level: Level;
+  /** Of a group's answer: how the places of its replicas are known. */
+  placement?: "measured" | "simulated";
   /** Storage rows this call wrote, as the platform bills them; the Worker counts them for the project. */
   rows?: number;
 };

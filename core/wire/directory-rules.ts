@@ -1,12 +1,14 @@
 import { type Answer, answer, type Level, type Position } from "./answer.ts";
 import {
   checkGroupConfig,
+  checkGroupName,
   checkMembers,
   checkTopicConfig,
   type DirectoryPort,
   firstMembers,
   type GroupConfig,
   type GroupMeta,
+  type Recency,
   type RoomMeta,
   sameGroupConfig,
   sameTopicConfig,
@@ -34,13 +36,16 @@ export type EntryRecord = {
 };
 
 /** What a store's answer tells beside its value. */
-export type Told = { position: Position; level: Level; rows: number };
+export type Told = { position: Position; level: Level; rows: number; placement?: "measured" | "simulated" };
 
 /** Where entries are kept. Two implementations: a table of an object, and the keys of a group. */
 export interface EntryStore {
-  get(kind: EntryKind, name: string): Promise<Told & { value: EntryRecord | null }>;
-  /** Writes an entry, of version `entry.version`, if the stored one's is the one before (none: 0); false, and nothing done, if not. */
-  put(entry: EntryRecord): Promise<Told & { value: boolean }>;
+  get(kind: EntryKind, name: string, recency?: Recency): Promise<Told & { value: EntryRecord | null }>;
+  /**
+   * Writes an entry, of version `entry.version`, if the stored one's is the one before (none: 0); false, and nothing done, if not.
+   * Of several, all or none.
+   */
+  put(entry: EntryRecord, ...more: EntryRecord[]): Promise<Told & { value: boolean }>;
   /** Entries that exist, by name after `after` in byte order of UTF-8. */
   list(kind: EntryKind, after: string | null, limit: number): Promise<Told & { value: EntryRecord[] }>;
 }
@@ -72,8 +77,8 @@ export class DirectoryRules implements DirectoryPort {
     return of({ topic, created }, told);
   }
 
-  getTopic(name: string): Promise<Answer<TopicMeta | null>> {
-    return this.#get("topic", name, topicOf);
+  getTopic(name: string, recency?: Recency): Promise<Answer<TopicMeta | null>> {
+    return this.#get("topic", name, topicOf, recency);
   }
 
   deleteTopic(name: string): Promise<Answer<{ deleted: boolean }>> {
@@ -102,6 +107,7 @@ export class DirectoryRules implements DirectoryPort {
   }
 
   async putGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; created: boolean }>> {
+    checkGroupName(name);
     const wanted = checkGroupConfig(config);
     const { entry, created, told } = await this.#put("group", name, JSON.stringify({ ...wanted, ...firstMembers(wanted) }));
     const group = groupOf(entry);
@@ -112,8 +118,8 @@ export class DirectoryRules implements DirectoryPort {
     return of({ group, created }, told);
   }
 
-  getGroup(name: string): Promise<Answer<GroupMeta | null>> {
-    return this.#get("group", name, groupOf);
+  getGroup(name: string, recency?: Recency): Promise<Answer<GroupMeta | null>> {
+    return this.#get("group", name, groupOf, recency);
   }
 
   deleteGroup(name: string): Promise<Answer<{ deleted: boolean }>> {
@@ -137,8 +143,8 @@ export class DirectoryRules implements DirectoryPort {
     return of(groupOf(next), told);
   }
 
-  async #get<T>(kind: EntryKind, name: string, map: (entry: EntryRecord) => T): Promise<Answer<T | null>> {
-    const told = await this.#store.get(kind, name);
+  async #get<T>(kind: EntryKind, name: string, map: (entry: EntryRecord) => T, recency?: Recency): Promise<Answer<T | null>> {
+    const told = await this.#store.get(kind, name, recency);
     return of(told.value !== null && told.value.deletedAt === null ? map(told.value) : null, told);
   }
 
@@ -156,7 +162,7 @@ export class DirectoryRules implements DirectoryPort {
       const [version, generation] = [(value?.version ?? 0) + 1, (value?.generation ?? 0) + 1];
       const entry: EntryRecord = { kind, name, version, generation, createdAt: this.#now(), deletedAt: null, config };
       const told = await this.#store.put(entry);
-      if (told.value) return { entry, created: true, told };
+      if (told.value) return { entry, created: true, told: { ...told, rows: told.rows + before.rows } };
     }
     throw contended(kind, name);
   }
@@ -167,14 +173,14 @@ export class DirectoryRules implements DirectoryPort {
       const entry = before.value;
       if (entry === null || entry.deletedAt !== null) return of({ deleted: false }, before);
       const told = await this.#store.put({ ...entry, version: entry.version + 1, deletedAt: this.#now() });
-      if (told.value) return of({ deleted: true }, told);
+      if (told.value) return of({ deleted: true }, { ...told, rows: told.rows + before.rows });
     }
     throw contended(kind, name);
   }
 }
 
-function of<T>(value: T, { position, level, rows }: Told): Answer<T> {
-  return answer(value, position, level, rows);
+function of<T>(value: T, { position, level, rows, placement }: Told): Answer<T> {
+  return { ...answer(value, position, level, rows), ...(placement !== undefined && { placement }) };
 }
 
 function contended(kind: EntryKind, name: string): SkerryError {

@@ -1,5 +1,6 @@
 import type { Answer } from "./answer.ts";
 import { SkerryError } from "./errors.ts";
+import { isPlatformGroup, SYSTEM_GROUP } from "./names.ts";
 
 /**
  * What a topic is made with. Pointers are RFC 6901 JSON pointers into a record; `maxFutureMs` is how far beyond the
@@ -37,17 +38,26 @@ export type GroupMember = { id: number; region: Region | null; learner: boolean 
  */
 export type GroupMeta = GroupConfig & Entry & { members: GroupMember[]; nextId: number };
 
-/** One page of names in ascending code-unit order; `next` is the name to continue after, null at the end. */
+/**
+ * A version of a topology that is live in a project: its topics are there. `version` is the entry's, `live` the topology's; `topics`
+ * are those it reads and writes, `since` is when it went live, in Unix milliseconds.
+ */
+export type LiveTopology = Entry & { live: number; topics: string[]; since: number };
+
+/** One page of names in the order of UTF-8 bytes; `next` is the name to continue after, null at the end. */
 export type Page<T> = { items: T[]; next: string | null };
 
+/** What a look at a name may trail: nothing; what was so a second ago; anything, where nobody can say what is so now. */
+export type Recency = "linearizable" | "bounded" | "stale";
+
 /**
- * What exists in a project. One shard answers for a name; the Worker merges the shards' lists. A port: today a
- * Durable Object a shard, later a consensus group can stand behind it.
+ * What exists in a project. The entries of topics, groups and topologies are keys of the project's system group, so that several can
+ * change in one transaction; rooms, of which there can be millions and which nobody looks up, are rows of sharded tables.
  */
 export interface DirectoryPort {
   /** The same configuration again is no change (`created: false`); another one is `conflict`. */
   putTopic(name: string, config: TopicConfig): Promise<Answer<{ topic: TopicMeta; created: boolean }>>;
-  getTopic(name: string): Promise<Answer<TopicMeta | null>>;
+  getTopic(name: string, recency?: Recency): Promise<Answer<TopicMeta | null>>;
   deleteTopic(name: string): Promise<Answer<{ deleted: boolean }>>;
   /** Names after `after`, at most `limit`. */
   listTopics(after: string | null, limit: number): Promise<Answer<TopicMeta[]>>;
@@ -57,14 +67,14 @@ export interface DirectoryPort {
   listRooms(after: string | null, limit: number): Promise<Answer<RoomMeta[]>>;
   /** As {@link DirectoryPort.putTopic}. The first members are 1 to `replicas`. */
   putGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; created: boolean }>>;
-  getGroup(name: string): Promise<Answer<GroupMeta | null>>;
+  getGroup(name: string, recency?: Recency): Promise<Answer<GroupMeta | null>>;
   deleteGroup(name: string): Promise<Answer<{ deleted: boolean }>>;
   listGroups(after: string | null, limit: number): Promise<Answer<GroupMeta[]>>;
   /** Writes down other members. Throws `stale_metadata` where the entry's version is not `version`, `group_not_found`. */
   updateGroup(name: string, version: number, change: Pick<GroupMeta, "members" | "nextId">): Promise<Answer<GroupMeta>>;
 }
 
-/** Shards of a project's directory. Fixed for ever: a name's shard is part of where its entry lives. */
+/** Shards of a project's rooms. Fixed for ever: a name's shard is part of where its entry lives. */
 export const DIRECTORY_SHARDS = 16;
 export const MAX_PARTITIONS = 64;
 export const DEFAULT_MAX_FUTURE_MS = 300_000;
@@ -147,6 +157,20 @@ export function sameGroupConfig(a: GroupConfig, b: GroupConfig): boolean {
 export function firstMembers({ replicas, regions }: GroupConfig): Pick<GroupMeta, "members" | "nextId"> {
   const members = Array.from({ length: replicas }, (_, i) => ({ id: i + 1, region: regions[i] ?? null, learner: false }));
   return { members, nextId: replicas + 1 };
+}
+
+/**
+ * The group that holds the directory, as the directory would know it: it cannot be looked up in itself, so this is fixed for ever.
+ * Three replicas in the regions of our choice as of when this was written down.
+ */
+export function systemGroup(): GroupMeta {
+  const config: GroupConfig = { replicas: 3, regions: ["enam", "weur", "wnam"] };
+  return { name: SYSTEM_GROUP, version: 1, generation: 1, createdAt: 0, ...config, ...firstMembers(config) };
+}
+
+/** Throws `bad_name` where a name is the platform's own. */
+export function checkGroupName(name: string): void {
+  if (isPlatformGroup(name)) throw new SkerryError("bad_name", `Groups that begin with "_" are the platform's own.`);
 }
 
 /** Checks what is to be written as a group's members. Throws `bad_request`. */

@@ -1,4 +1,4 @@
-import type { Capability } from "./names.ts";
+import { type Capability, isPlatformGroup } from "./names.ts";
 
 export type Right = "read" | "write" | "admin";
 
@@ -22,14 +22,22 @@ export type Actor = {
 
 export const ACTOR_HEADER = "x-skerry-actor";
 
-/** Whether `grants` allow `right` on `name`. `admin` implies `write`, which implies `read`. */
+/**
+ * Whether `grants` allow `right` on `name`. `admin` implies `write`, which implies `read`. The platform's own groups hold what is
+ * nobody's: who may do everything may read them, and nobody writes them by hand.
+ */
 export function allows(grants: readonly Grant[], capability: Capability, name: string, right: Right): boolean {
+  if (capability === "groups" && isPlatformGroup(name)) return right === "read" && allowsEverything(grants);
   return grants.some(
     (grant) =>
       (grant.capability === "*" || grant.capability === capability) &&
       matches(grant.name, name) &&
       grant.rights.some((given) => RANK[given] >= RANK[right]),
   );
+}
+
+function allowsEverything(grants: readonly Grant[]): boolean {
+  return grants.some(({ capability, name, rights }) => capability === "*" && name === "*" && rights.includes("admin"));
 }
 
 const RANK: Record<Right, number> = { read: 0, write: 1, admin: 2 };

@@ -11,6 +11,8 @@ const JURISDICTIONS: readonly string[] = ["global", "eu", "us", "fedramp"] satis
 
 export const DEFAULT_SCOPE: Scope = { project: "main", jurisdiction: "global" };
 export const MAX_NAME_BYTES = 256;
+/** The group that holds a project's directory. It is always there: its own metadata is fixed, and it is founded when it is first asked. */
+export const SYSTEM_GROUP = "_system";
 
 const PROJECT = /^[a-z][a-z0-9-]{0,38}$/;
 // Control characters would break logs and headers; a lone surrogate has no UTF-8 form.
@@ -25,6 +27,11 @@ export function checkName(noun: string, name: string, most: number = MAX_NAME_BY
   if (utf8Length(name) > most) throw new SkerryError("bad_name", `The ${noun} name is longer than ${most} bytes.`);
   if (UNSAFE.test(name)) throw new SkerryError("bad_name", `The ${noun} name has a control character or broken Unicode.`);
   return name;
+}
+
+/** Groups whose names begin so are the platform's own: nobody else makes, changes or deletes them. */
+export function isPlatformGroup(name: string): boolean {
+  return name.startsWith("_");
 }
 
 export function checkProject(project: string): string {

@@ -1,114 +1,159 @@
 import type { Answer } from "../../core/wire/answer.ts";
 import {
-  DIRECTORY_SHARDS,
-  type DirectoryPort,
-  directoryShard,
   type GroupMeta,
   mergePage,
   type Page,
+  type Recency,
   type RoomMeta,
+  systemGroup,
   type TopicMeta,
 } from "../../core/wire/directory.ts";
-import { SkerryError } from "../../core/wire/errors.ts";
-import { objectName, type Scope } from "../../core/wire/names.ts";
-import { asking } from "../shared/refusals.ts";
+import { type ErrorCode, errorOf, SkerryError } from "../../core/wire/errors.ts";
+import { type Scope, SYSTEM_GROUP } from "../../core/wire/names.ts";
+import { directory } from "./port.ts";
 
-/** How old metadata of a topic or a group may be in this isolate, in milliseconds. What is stale is refused by its version. */
-const TTL_MS = 5_000;
+/**
+ * How long this isolate goes by what it knows of a topic or a group, in milliseconds. What it reads may be a second old, so that what
+ * it goes by is at most five. What is stale is refused by its version.
+ */
+const TTL_MS = 4_000;
 const MAX_CACHED = 4_096;
+/** A system group that says nothing for so long, in milliseconds, is not waited for by who knows the name already. */
+const PATIENCE_MS = 1_000;
+/** How the system group says that it cannot say anything. */
+const SILENT: ReadonlySet<ErrorCode> = new Set(["no_quorum", "unavailable", "overloaded"]);
 
-const topics = new Map<string, { meta: TopicMeta; readAt: number }>();
-const groups = new Map<string, { meta: GroupMeta; readAt: number }>();
+/** `meta` null: deleted by this isolate, so that the next look may not trail. */
+type Cache<T> = Map<string, { meta: T | null; readAt: number }>;
+type Read<T> = (recency: Recency, patience?: number) => Promise<Answer<T | null>>;
 
-/** The directory shard that answers for a name. */
-export function directory(env: Env, scope: Scope, name: string): DirectoryPort {
-  return shard(env, scope, directoryShard(name));
-}
+const topics: Cache<TopicMeta> = new Map();
+const groups: Cache<GroupMeta> = new Map();
+/** Rows that looking names up has cost, by project, which nobody has been told of yet. */
+const unbilled = new Map<string, number>();
 
-function shard(env: Env, scope: Scope, index: number): DirectoryPort {
-  return asking(env).DIRECTORY.getByName(objectName(scope, "platform", "directory", index)) as unknown as DirectoryPort;
-}
-
-/** A topic's metadata, at most five seconds old. Throws `topic_not_found`; that a topic is missing is never cached. */
+/**
+ * A topic's metadata, at most five seconds old; while the system group cannot say what is so now, as it was known last. That a topic
+ * is missing is never cached. Throws `topic_not_found`, `no_quorum`.
+ */
 export async function topicMeta(env: Env, scope: Scope, name: string): Promise<TopicMeta> {
-  return fresh(topics, scope, name) ?? refreshTopic(env, scope, name);
+  return requireTopic(name, await known(topics, scope, name, topicReader(env, scope, name)));
 }
 
-/** Reads a topic's metadata anew: what a caller does once when an object answers `stale_metadata`. Throws `topic_not_found`. */
+/** Reads a topic's metadata anew: what a caller does once when an object answers `stale_metadata`. Throws `topic_not_found`, `no_quorum`. */
 export async function refreshTopic(env: Env, scope: Scope, name: string): Promise<TopicMeta> {
-  const topic = await keep(topics, scope, name, async () => (await directory(env, scope, name).getTopic(name)).value);
-  if (topic === null)
-    throw new SkerryError("topic_not_found", `There is no topic "${name}". Create it with PUT /v1/topics/${encodeURIComponent(name)}.`);
-  return topic;
+  return requireTopic(name, await keep(topics, scope, name, () => topicReader(env, scope, name)("linearizable")));
 }
 
-/** Forgets a topic in this isolate, after this isolate created or deleted it. */
+/** Keeps what this isolate was just told of a topic that it made. */
+export function learnTopic(scope: Scope, topic: TopicMeta): void {
+  remember(topics, cacheKey(scope, topic.name), topic, Date.now());
+}
+
+/** Forgets a topic in this isolate, after this isolate deleted it. */
 export function forgetTopic(scope: Scope, name: string): void {
-  topics.delete(cacheKey(scope, name));
+  remember(topics, cacheKey(scope, name), null, 0);
 }
 
-/** A group's entry, at most five seconds old, or null; that a group is missing is never cached. */
+/** A group's entry, as {@link topicMeta}, or null. */
 export async function groupMeta(env: Env, scope: Scope, name: string): Promise<GroupMeta | null> {
-  return fresh(groups, scope, name) ?? refreshGroup(env, scope, name);
+  return name === SYSTEM_GROUP ? systemGroup() : known(groups, scope, name, groupReader(env, scope, name));
 }
 
 /** Reads a group's entry anew: where its replicas are not, or not any more, those that were known. */
-export function refreshGroup(env: Env, scope: Scope, name: string): Promise<GroupMeta | null> {
-  return keep(groups, scope, name, async () => (await directory(env, scope, name).getGroup(name)).value);
+export async function refreshGroup(env: Env, scope: Scope, name: string): Promise<GroupMeta | null> {
+  return name === SYSTEM_GROUP ? systemGroup() : keep(groups, scope, name, () => groupReader(env, scope, name)("linearizable"));
 }
 
-/** Forgets a group in this isolate, after this isolate created, changed or deleted it. */
+/** Keeps what this isolate was just told of a group that it made or changed. */
+export function learnGroup(scope: Scope, group: GroupMeta): void {
+  remember(groups, cacheKey(scope, group.name), group, Date.now());
+}
+
+/** Forgets a group in this isolate, after this isolate deleted it. */
 export function forgetGroup(scope: Scope, name: string): void {
-  groups.delete(cacheKey(scope, name));
+  remember(groups, cacheKey(scope, name), null, 0);
 }
 
 /** One page of a project's topics, by name, after `after`. */
-export function listTopics(env: Env, scope: Scope, after: string | null = null, limit = 100): Promise<Page<TopicMeta>> {
-  return list(env, scope, limit, (port, most) => port.listTopics(after, most));
+export async function listTopics(env: Env, scope: Scope, after: string | null = null, limit = 100): Promise<Answer<Page<TopicMeta>>> {
+  return paged(await directory(env, scope).listTopics(after, limit + 1), limit);
 }
 
 /** One page of a project's rooms, by name, after `after`. */
-export function listRooms(env: Env, scope: Scope, after: string | null = null, limit = 100): Promise<Page<RoomMeta>> {
-  return list(env, scope, limit, (port, most) => port.listRooms(after, most));
+export async function listRooms(env: Env, scope: Scope, after: string | null = null, limit = 100): Promise<Answer<Page<RoomMeta>>> {
+  return paged(await directory(env, scope).listRooms(after, limit + 1), limit);
 }
 
-/** One page of a project's groups, by name, after `after`. */
-export function listGroups(env: Env, scope: Scope, after: string | null = null, limit = 100): Promise<Page<GroupMeta>> {
-  return list(env, scope, limit, (port, most) => port.listGroups(after, most));
+/** One page of a project's groups, by name, after `after`; without the platform's own. */
+export async function listGroups(env: Env, scope: Scope, after: string | null = null, limit = 100): Promise<Answer<Page<GroupMeta>>> {
+  return paged(await directory(env, scope).listGroups(after, limit + 1), limit);
 }
 
-async function list<T extends { name: string }>(
-  env: Env,
-  scope: Scope,
-  limit: number,
-  ask: (port: DirectoryPort, most: number) => Promise<Answer<T[]>>,
-): Promise<Page<T>> {
-  // One more than the page from each shard tells whether anything follows, even if one shard has it all.
-  const shards = await Promise.all(Array.from({ length: DIRECTORY_SHARDS }, (_, index) => ask(shard(env, scope, index), limit + 1)));
-  return mergePage(
-    shards.map((answer) => answer.value),
-    limit,
-  );
+/** Rows that looking names up has cost in this isolate since the last call: a question that wakes a replica makes it write. */
+export function takeRows(scope: Scope): number {
+  const project = projectKey(scope);
+  const rows = unbilled.get(project) ?? 0;
+  unbilled.delete(project);
+  return rows;
 }
 
-type Cache<T> = Map<string, { meta: T; readAt: number }>;
-
-function fresh<T>(cache: Cache<T>, scope: Scope, name: string): T | null {
-  const known = cache.get(cacheKey(scope, name));
-  return known !== undefined && Date.now() - known.readAt < TTL_MS ? known.meta : null;
+function topicReader(env: Env, scope: Scope, name: string): Read<TopicMeta> {
+  return (recency, patience) => directory(env, scope, patience).getTopic(name, recency);
 }
 
-async function keep<T>(cache: Cache<T>, scope: Scope, name: string, read: () => Promise<T | null>): Promise<T | null> {
+function groupReader(env: Env, scope: Scope, name: string): Read<GroupMeta> {
+  return (recency, patience) => directory(env, scope, patience).getGroup(name, recency);
+}
+
+async function known<T>(cache: Cache<T>, scope: Scope, name: string, read: Read<T>): Promise<T | null> {
+  const key = cacheKey(scope, name);
+  const before = cache.get(key);
+  const old = before?.meta ?? null;
+  if (old !== null && Date.now() - before!.readAt < TTL_MS) return old;
+  try {
+    const recency = before?.meta === null ? "linearizable" : "bounded";
+    return await keep(cache, scope, name, () => read(recency, old === null ? undefined : PATIENCE_MS));
+  } catch (thrown) {
+    if (!SILENT.has(errorOf(thrown).code)) throw thrown;
+    // What is known goes on: whoever is told of something that is gone says so itself. That a name is missing nobody can know now.
+    const meta = old ?? (before === undefined ? (await read("stale").catch(() => null))?.value : null) ?? null;
+    if (meta === null) throw thrown;
+    remember(cache, key, meta, Date.now());
+    return meta;
+  }
+}
+
+async function keep<T>(cache: Cache<T>, scope: Scope, name: string, read: () => Promise<Answer<T | null>>): Promise<T | null> {
   const key = cacheKey(scope, name);
   const readAt = Date.now();
-  const meta = await read();
+  const { value, rows = 0 } = await read();
+  if (rows > 0) unbilled.set(projectKey(scope), (unbilled.get(projectKey(scope)) ?? 0) + rows);
+  if (value === null) cache.delete(key);
+  else remember(cache, key, value, readAt);
+  return value;
+}
+
+function remember<T>(cache: Cache<T>, key: string, meta: T | null, readAt: number): void {
   cache.delete(key);
-  if (meta === null) return null;
   if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value as string);
   cache.set(key, { meta, readAt });
-  return meta;
+}
+
+function requireTopic(name: string, topic: TopicMeta | null): TopicMeta {
+  if (topic !== null) return topic;
+  throw new SkerryError("topic_not_found", `There is no topic "${name}". Create it with PUT /v1/topics/${encodeURIComponent(name)}.`);
+}
+
+/** One more than the page tells whether anything follows. */
+function paged<T extends { name: string }>(told: Answer<T[]>, limit: number): Answer<Page<T>> {
+  return { ...told, value: mergePage([told.value], limit) };
 }
 
 function cacheKey(scope: Scope, name: string): string {
-  return `${scope.project}/${scope.jurisdiction}/${name}`;
+  return `${projectKey(scope)}/${name}`;
+}
+
+function projectKey({ project, jurisdiction }: Scope): string {
+  return `${project}/${jurisdiction}`;
 }

@@ -15,15 +15,16 @@ export class DirectoryStore implements EntryStore {
     return told(this.#get(kind, name));
   }
 
-  async put(entry: EntryRecord): Promise<Told & { value: boolean }> {
-    if ((this.#get(entry.kind, entry.name)?.version ?? 0) !== entry.version - 1) return told(false);
-    const { kind, name, version, generation, createdAt, deletedAt, config } = entry;
+  async put(entry: EntryRecord, ...more: EntryRecord[]): Promise<Told & { value: boolean }> {
+    const entries = [entry, ...more];
+    if (entries.some(({ kind, name, version }) => (this.#get(kind, name)?.version ?? 0) !== version - 1)) return told(false);
     this.#open();
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
-      ...[kind, name, version, generation, createdAt, deletedAt, config],
-    );
-    return told(true, 1);
+    // Nothing is awaited in between, so they are durable together.
+    for (const { kind, name, version, generation, createdAt, deletedAt, config } of entries) {
+      const values = [kind, name, version, generation, createdAt, deletedAt, config];
+      this.#sql.exec("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", ...values);
+    }
+    return told(true, entries.length);
   }
 
   async list(kind: EntryKind, after: string | null, limit: number): Promise<Told & { value: EntryRecord[] }> {
@@ -33,6 +34,10 @@ export class DirectoryStore implements EntryStore {
         .exec<EntryRecord>(`${SELECT} WHERE kind = ? AND name > ? AND deleted_at IS NULL ORDER BY name LIMIT ?`, kind, after ?? "", limit)
         .toArray(),
     );
+  }
+
+  async former(): Promise<EntryRecord[]> {
+    return this.#exists() ? this.#sql.exec<EntryRecord>(`${SELECT} WHERE kind <> 'room'`).toArray() : [];
   }
 
   #get(kind: EntryKind, name: string): EntryRecord | null {

@@ -4,12 +4,11 @@ import type { Answer } from "../../core/wire/answer.ts";
 import type { GroupMeta } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
-import { refreshGroup } from "../directory/lookup.ts";
 import { firstOf, type GroupHints, hintsOf, nextOf, noteLatency, silenceOf } from "./hints.ts";
 import { groupObject } from "./names.ts";
 import { configure, replicaStub } from "./replicas.ts";
 
-/** All attempts together take no longer; a replica itself answers within two seconds, if only that it cannot. */
+/** All attempts together take no longer unless told otherwise; a replica itself answers within two seconds, if only that it cannot. */
 const DEADLINE_MS = 5_000;
 /** Before the same round of replicas is asked again. */
 const PAUSE_MS = 50;
@@ -25,13 +24,25 @@ export type GroupAnswer<T = Told> = Answer<T> & { member: number; term: number; 
 
 type Outcome = { member: number; reply: Reply; rows: number } | { member: number; error: SkerryError };
 
+/** Reads a group's metadata anew, for when a replica knows nothing of its group; null: there is none. */
+export type Refresh = () => Promise<GroupMeta | null>;
+
 /**
  * Asks a group's leader, or for a read that may trail any replica, until there is an answer: it follows `notLeader`, and where the
  * leader is silent tells another replica to stand for election. What may be done twice is asked again; a write without a session
  * only where it surely did not happen.
+ *
+ * @param patience how long all attempts together may take, in milliseconds.
  */
-export async function askGroup(env: Env, scope: Scope, meta: GroupMeta, ask: Ask): Promise<GroupAnswer> {
-  const asking = new Asking(env, scope, meta, ask);
+export async function askReplicas(
+  env: Env,
+  scope: Scope,
+  meta: GroupMeta,
+  ask: Ask,
+  refresh: Refresh,
+  patience = DEADLINE_MS,
+): Promise<GroupAnswer> {
+  const asking = new Asking(env, scope, meta, ask, refresh, patience);
   return asking.run();
 }
 
@@ -40,20 +51,23 @@ class Asking {
   readonly #scope: Scope;
   #meta: GroupMeta;
   readonly #ask: Ask;
+  readonly #refresh: Refresh;
   readonly #known: GroupHints;
-  readonly #deadline = Date.now() + DEADLINE_MS;
+  readonly #deadline: number;
   /** Attempts that have not come back. */
   readonly #open = new Map<number, Promise<Outcome>>();
   #rows = 0;
   /** Replicas that knew of no leader when they were asked. */
   readonly #leaderless = new Set<number>();
 
-  constructor(env: Env, scope: Scope, meta: GroupMeta, ask: Ask) {
+  constructor(env: Env, scope: Scope, meta: GroupMeta, ask: Ask, refresh: Refresh, patience: number) {
     this.#env = env;
     this.#scope = scope;
     this.#meta = meta;
     this.#ask = ask;
+    this.#refresh = refresh;
     this.#known = hintsOf(scope, meta);
+    this.#deadline = Date.now() + patience;
   }
 
   async run(): Promise<GroupAnswer> {
@@ -141,7 +155,7 @@ class Asking {
 
   /** The object knows nothing of its group: tells it, or finds that the group is another one now. */
   async #introduce(member: number): Promise<void> {
-    const now = await refreshGroup(this.#env, this.#scope, this.#meta.name);
+    const now = await this.#refresh();
     if (now === null) throw new SkerryError("group_not_found", `The group "${this.#meta.name}" was deleted.`);
     if (now.generation !== this.#meta.generation)
       throw new SkerryError("stale_metadata", "The group was made anew; ask again.", { retryAfter: 0 });

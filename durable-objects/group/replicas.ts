@@ -1,9 +1,8 @@
 import type { Ask, Hint, Reply } from "../../core/consensus/replica/types.ts";
 import type { Answer } from "../../core/wire/answer.ts";
-import { checkGroupConfig, type GroupConfig, type GroupMember, type GroupMeta } from "../../core/wire/directory.ts";
-import { errorOf, SkerryError } from "../../core/wire/errors.ts";
+import type { GroupMember, GroupMeta } from "../../core/wire/directory.ts";
+import { errorOf } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
-import { directory, forgetGroup, groupMeta } from "../directory/lookup.ts";
 import { asking } from "../shared/refusals.ts";
 import type { Beginning, Group } from "./group.ts";
 import { replicaName } from "./names.ts";
@@ -44,31 +43,13 @@ export async function configure(env: Env, scope: Scope, meta: GroupMeta, id: num
 }
 
 /**
- * Makes a group, and does nothing where there is one of the same configuration. `state`: a snapshot to begin with. Throws
- * `conflict`, and `unavailable` where a replica could not be told: ask again.
+ * Tells all replicas that a group is founded with what they are. A group of which a majority knows works; the others are told when
+ * they are met. Throws where no majority could be told, or with `state` not everybody: ask again. Resolves to the rows it cost.
  */
-export async function createGroup(
-  env: Env,
-  scope: Scope,
-  name: string,
-  config: GroupConfig = checkGroupConfig({}),
-  state?: Uint8Array,
-): Promise<{ group: GroupMeta; created: boolean; rows: number }> {
-  const { value, rows = 0 } = await directory(env, scope, name).putGroup(name, config);
-  const { group, created } = value;
-  forgetGroup(scope, name);
-  if (!created) return { group, created, rows };
-  const told = await Promise.allSettled(foundingVoters(group).map((id) => configure(env, scope, group, id, state)));
+export async function found(env: Env, scope: Scope, meta: GroupMeta, state?: Uint8Array): Promise<number> {
+  const told = await Promise.allSettled(foundingVoters(meta).map((id) => configure(env, scope, meta, id, state)));
   const failed = told.find((each) => each.status === "rejected");
-  // A group of which a majority knows works; the others are told when they are met.
   const known = told.filter((each) => each.status === "fulfilled");
   if (failed !== undefined && (known.length * 2 <= told.length || state !== undefined)) throw errorOf(failed.reason);
-  return { group, created, rows: known.reduce((sum, each) => sum + each.value, rows) };
-}
-
-/** A group's entry. Throws `group_not_found`. */
-export async function requireGroup(env: Env, scope: Scope, name: string): Promise<GroupMeta> {
-  const meta = await groupMeta(env, scope, name);
-  if (meta !== null) return meta;
-  throw new SkerryError("group_not_found", `There is no group "${name}". Create it with PUT /v1/groups/${encodeURIComponent(name)}.`);
+  return known.reduce((sum, each) => sum + each.value, 0);
 }

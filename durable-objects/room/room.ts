@@ -2,10 +2,10 @@ import { DurableObject } from "cloudflare:workers";
 import type { Json } from "../../core/crdt/replica.ts";
 import { type Effects, RoomMachine } from "../../core/crdt/room.ts";
 import { type Answer, answer } from "../../core/wire/answer.ts";
-import { directoryShard } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { ACTOR_HEADER, type Actor, allows } from "../../core/wire/grant.ts";
 import { objectName } from "../../core/wire/names.ts";
+import { directory } from "../directory/port.ts";
 import { Alarms } from "../shared/alarms.ts";
 import * as sockets from "../shared/sockets.ts";
 import { identify } from "../streams.ts";
@@ -242,8 +242,7 @@ export class Room extends DurableObject<Env> {
   async #list(): Promise<void> {
     const room = this.#existing();
     if (room === null || room.storage.listed) return;
-    const shard = objectName(identify(this.ctx).scope, "platform", "directory", directoryShard(this.#name));
-    await this.env.DIRECTORY.getByName(shard).putRoom(this.#name);
+    await directory(this.env, identify(this.ctx).scope).putRoom(this.#name);
     this.#existing()?.storage.markListed();
   }
 

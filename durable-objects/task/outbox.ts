@@ -3,9 +3,11 @@ import { isErased } from "../../core/streams/replay.ts";
 import type { Output, TaskMachine } from "../../core/streams/task.ts";
 import type { RoomSink, TopicSink } from "../../core/streams/topology.ts";
 import type { Answer } from "../../core/wire/answer.ts";
-import { DEFAULT_MAX_FUTURE_MS, directoryShard, type TopicMeta } from "../../core/wire/directory.ts";
+import { DEFAULT_MAX_FUTURE_MS, type TopicMeta } from "../../core/wire/directory.ts";
 import { type ErrorCode, errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { objectName } from "../../core/wire/names.ts";
+import { learnTopic, refreshTopic, takeRows, topicMeta } from "../directory/lookup.ts";
+import { directory } from "../directory/port.ts";
 import type { Identity } from "../streams.ts";
 import { appendAll } from "../topic/append.ts";
 
@@ -90,21 +92,19 @@ export class Outbox {
       return this.#append(sink, output.values, output.seq).catch((thrown) => {
         if (!isErased(thrown)) throw thrown;
         // Deleted since it was looked up, and perhaps made anew.
-        this.#topics.delete(sink.to.topic);
-        return this.#append(sink, output.values, output.seq);
+        return this.#append(sink, output.values, output.seq, true);
       });
     }
     if (sink.kind === "room" && output.kind === "room") return this.#applyMap(sink, output);
     return [];
   }
 
-  async #append(sink: TopicSink, values: unknown[], seq: number): Promise<string[]> {
-    const known = this.#topics.get(sink.to.topic);
-    let topic = known ?? (await this.#lookUp(sink));
+  async #append(sink: TopicSink, values: unknown[], seq: number, again = false): Promise<string[]> {
+    let topic = again ? await this.#lookUp(sink, true) : (this.#topics.get(sink.to.topic) ?? (await this.#lookUp(sink)));
     let cut = appendsOf(values, topic, Date.now(), seq);
-    if (cut.refused.length > 0 && known !== undefined) {
+    if (cut.refused.length > 0 && !again) {
       // Refused for good, so not by what the topic was before somebody made it anew.
-      topic = await this.#lookUp(sink);
+      topic = await this.#lookUp(sink, true);
       cut = appendsOf(values, topic, Date.now(), seq);
     }
     const { appends, refused } = cut;
@@ -132,14 +132,20 @@ export class Outbox {
     }
   }
 
-  async #lookUp(sink: TopicSink): Promise<TopicMeta> {
+  /** @param again it was known, and its partitions say that what is known is out of date. */
+  async #lookUp(sink: TopicSink, again = false): Promise<TopicMeta> {
     const { topic, partitions, key, timestamp } = sink.to;
-    const shard = this.#env.DIRECTORY.getByName(objectName(this.#me.scope, "platform", "directory", directoryShard(topic)));
-    let meta = ((await shard.getTopic(topic)) as Answer<TopicMeta | null>).value;
-    if (meta === null) {
+    const { scope } = this.#me;
+    const look = again ? refreshTopic : topicMeta;
+    const meta = await look(this.#env, scope, topic).catch(async (thrown) => {
+      if (errorOf(thrown).code !== "topic_not_found") throw thrown;
       const config = { partitions, key, timestamp, contentType: "application/json", maxFutureMs: DEFAULT_MAX_FUTURE_MS };
-      meta = ((await shard.putTopic(topic, config)) as Answer<{ topic: TopicMeta }>).value.topic;
-    }
+      const { value, rows = 0 } = await directory(this.#env, scope).putTopic(topic, config);
+      learnTopic(scope, value.topic);
+      this.rows += rows;
+      return value.topic;
+    });
+    this.rows += takeRows(scope);
     if (meta.contentType !== "application/json")
       throw new SkerryError("conflict", `The topic "${topic}" takes ${meta.contentType}, a topology writes JSON.`);
     this.#topics.set(topic, meta);

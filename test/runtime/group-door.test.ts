@@ -6,8 +6,8 @@ import { get, put, rangeOf } from "../../core/consensus/replica/cluster.fixture.
 import type { Ask } from "../../core/consensus/replica/types.ts";
 import { checkGroupConfig } from "../../core/wire/directory.ts";
 import type { SkerryError } from "../../core/wire/errors.ts";
+import { createGroup } from "../../durable-objects/directory/groups.ts";
 import { replicaName } from "../../durable-objects/group/names.ts";
-import { createGroup } from "../../durable-objects/group/replicas.ts";
 import {
   addMember,
   deleteGroup,

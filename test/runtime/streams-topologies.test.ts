@@ -2,7 +2,7 @@ import { evictAllDurableObjects } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { DEFAULT_SCOPE } from "../../core/wire/names.ts";
-import { directory } from "../../durable-objects/directory/lookup.ts";
+import { directory } from "../../durable-objects/directory/port.ts";
 import { call } from "./gate-kit.ts";
 
 type Topology = { name: string; models: string[]; unread?: { topic: string; partition: number; head: number }[]; tasks?: unknown[] };
@@ -30,7 +30,7 @@ describe("what a topology says of itself", () => {
     expect((await topology("flight-board")).unread).toEqual([]);
     // By the directory itself: the route refuses this width, as the topology is there already.
     const config = { partitions: 3, contentType: "application/json", key: null, timestamp: null, maxFutureMs: 300_000 };
-    await directory(env, DEFAULT_SCOPE, "delays-changes").putTopic("delays-changes", config);
+    await directory(env, DEFAULT_SCOPE).putTopic("delays-changes", config);
     for (const [partition, records] of [
       [0, 1],
       [2, 5],

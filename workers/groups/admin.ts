@@ -3,11 +3,12 @@ import type { Ask, ReplicaStatus } from "../../core/consensus/replica/types.ts";
 import { type GroupMeta, MAX_MEMBERS, type Region } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
-import { directory, forgetGroup, refreshGroup } from "../../durable-objects/directory/lookup.ts";
-import { askGroup } from "../../durable-objects/group/ask.ts";
+import { askGroup, createGroup, requireGroup } from "../../durable-objects/directory/groups.ts";
+import { forgetGroup, learnGroup, refreshGroup } from "../../durable-objects/directory/lookup.ts";
+import { directory } from "../../durable-objects/directory/port.ts";
 import type { ActiveFaults } from "../../durable-objects/group/faults.ts";
 import { hintsOf } from "../../durable-objects/group/hints.ts";
-import { configure, createGroup, replicaStub, requireGroup } from "../../durable-objects/group/replicas.ts";
+import { configure, replicaStub } from "../../durable-objects/group/replicas.ts";
 
 /** A learner must have the log before it becomes a voter; asked for so often, so long apart in ms. */
 const CATCH_UP_TRIES = 40;
@@ -36,7 +37,7 @@ export async function groupStatus(env: Env, scope: Scope, name: string): Promise
 /** Deletes a group: first its name, then what its replicas hold. Returns whether there was one. */
 export async function deleteGroup(env: Env, scope: Scope, name: string): Promise<boolean> {
   const meta = await refreshGroup(env, scope, name);
-  const { value } = await directory(env, scope, name).deleteGroup(name);
+  const { value } = await directory(env, scope).deleteGroup(name);
   forgetGroup(scope, name);
   if (meta !== null)
     await eraseReplicas(
@@ -136,8 +137,8 @@ async function reconfigure(
 }
 
 async function rewrite(env: Env, scope: Scope, meta: GroupMeta, change: Pick<GroupMeta, "members" | "nextId">): Promise<GroupMeta> {
-  const { value } = await directory(env, scope, meta.name).updateGroup(meta.name, meta.version, change);
-  forgetGroup(scope, meta.name);
+  const { value } = await directory(env, scope).updateGroup(meta.name, meta.version, change);
+  learnGroup(scope, value);
   return value;
 }
 

@@ -1,8 +1,8 @@
 import type { Ask } from "../../core/consensus/replica/types.ts";
 import type { GroupMeta } from "../../core/wire/directory.ts";
+import { askGroup, createGroup, requireGroup } from "../../durable-objects/directory/groups.ts";
 import { groupMeta } from "../../durable-objects/directory/lookup.ts";
-import { askGroup, type GroupAnswer } from "../../durable-objects/group/ask.ts";
-import { createGroup, requireGroup } from "../../durable-objects/group/replicas.ts";
+import type { GroupAnswer } from "../../durable-objects/group/ask.ts";
 import type { Caller, Create, GroupDoor, GroupSummary, WatchListener, WatchStream } from "./door.ts";
 import { openWatch } from "./watch.ts";
 

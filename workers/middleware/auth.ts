@@ -5,7 +5,7 @@ import { actorOf } from "../../core/auth/claims.ts";
 import { ADMIN_GRANTS } from "../../core/auth/grants.ts";
 import { SkerryError } from "../../core/wire/errors.ts";
 import { ACTOR_HEADER, type Actor, allows, type Right } from "../../core/wire/grant.ts";
-import { type Capability, checkProject, DEFAULT_SCOPE, type Scope } from "../../core/wire/names.ts";
+import { type Capability, checkProject, DEFAULT_SCOPE, isPlatformGroup, type Scope } from "../../core/wire/names.ts";
 import type { AppEnv } from "../env.ts";
 import { settings } from "../settings.ts";
 import { isKnownToken, verify } from "./keyring.ts";
@@ -75,6 +75,11 @@ export function authorize(c: Context<AppEnv>, capability: Capability, name: stri
     throw new SkerryError(
       "token_missing",
       `This needs a token that grants "${right}" on ${capability} "${name}": send Authorization: Bearer <token>.`,
+    );
+  if (capability === "groups" && isPlatformGroup(name))
+    throw new SkerryError(
+      "forbidden",
+      `The group "${name}" is the platform's own: the admin key may read it, and nobody changes it by hand.`,
     );
   throw new SkerryError("forbidden", `The token does not grant "${right}" on ${capability} "${name}".`);
 }

@@ -10,9 +10,6 @@ export const LEVEL_HEADER = "Skerry-Level";
 /** From the weakest promise to the strongest. */
 const STRENGTH: Level[] = ["eventual", "stale", "bounded", "session", "single", "durable", "quorum", "linearizable"];
 
-/** An object's answer; a group's also says how the places of its replicas are known. */
-type Noted<T> = Answer<T> & { placement?: "measured" | "simulated" };
-
 const incoming = new WeakMap<Context<AppEnv>, Seen>();
 
 /** The position of an object (by its full name) that the caller has seen, or null. Throws `bad_context`. */
@@ -47,15 +44,15 @@ function seenBy(c: Context<AppEnv>): Seen {
  * `Skerry-Level`, and the rows it cost counted. Without `map` the value is the JSON body of a 200.
  * A route that calls several objects calls {@link note} for all but the last.
  */
-export function reply<T>(c: Context<AppEnv>, answer: Noted<T>): Response & TypedResponse<JSONParsed<T>, 200, "json">;
-export function reply<T, R extends Response>(c: Context<AppEnv>, answer: Noted<T>, map: (value: T) => R): R;
-export function reply<T>(c: Context<AppEnv>, answer: Noted<T>, map?: (value: T) => Response): Response {
+export function reply<T>(c: Context<AppEnv>, answer: Answer<T>): Response & TypedResponse<JSONParsed<T>, 200, "json">;
+export function reply<T, R extends Response>(c: Context<AppEnv>, answer: Answer<T>, map: (value: T) => R): R;
+export function reply<T>(c: Context<AppEnv>, answer: Answer<T>, map?: (value: T) => Response): Response {
   note(c, answer);
   return map ? map(answer.value) : c.json(answer.value as object, 200);
 }
 
 /** Counts an answer's rows and merges its position into the context that the response will carry. */
-export function note<T>(c: Context<AppEnv>, answer: Noted<T>): T {
+export function note<T>(c: Context<AppEnv>, answer: Answer<T>): T {
   const merged = withPosition(seenBy(c), answer.position);
   incoming.set(c, merged);
   c.get("used").rows += answer.rows ?? 0;

@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
+import { takeRows } from "../../durable-objects/directory/lookup.ts";
 import type { AppEnv } from "../env.ts";
 import { settings } from "../settings.ts";
 import { contextHeaders } from "./context.ts";
@@ -36,8 +37,12 @@ export const finish: MiddlewareHandler<AppEnv> = async (c, next) => {
 function account(c: Context<AppEnv>, used: { rows: number; bytesIn: number; bytesOut: number }): void {
   const capability = c.get("capability");
   const actor = c.get("actor");
+  const scope = c.get("scope");
+  // What looking names up has cost is nobody's in particular.
+  const rows = scope === undefined ? 0 : takeRows(scope);
+  if (rows > 0) meterBackground(c.env, c.executionCtx, scope, "platform", { rows });
   if (actor === undefined || (capability === undefined && actor.subject === "anonymous")) return;
-  meterBackground(c.env, c.executionCtx, c.get("scope"), capability ?? "platform", { requests: 1, ...used });
+  meterBackground(c.env, c.executionCtx, scope, capability ?? "platform", { requests: 1, ...used });
 }
 
 async function dress(c: Context<AppEnv>, ms: number): Promise<void> {

@@ -1,7 +1,8 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { checkName } from "../../core/wire/names.ts";
+import { requireGroup } from "../../durable-objects/directory/groups.ts";
 import type { FaultPlan } from "../../durable-objects/group/faults.ts";
-import { replicaStub, requireGroup } from "../../durable-objects/group/replicas.ts";
+import { replicaStub } from "../../durable-objects/group/replicas.ts";
 import type { AppEnv } from "../env.ts";
 import { requireAdmin } from "../middleware/auth.ts";
 import { problems } from "../middleware/openapi.ts";

@@ -4,9 +4,9 @@ import { answer } from "../../core/wire/answer.ts";
 import { checkGroupConfig, type GroupMeta, REGIONS } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { checkName } from "../../core/wire/names.ts";
+import { createGroup, requireGroup } from "../../durable-objects/directory/groups.ts";
 import { listGroups } from "../../durable-objects/directory/lookup.ts";
 import { groupObject } from "../../durable-objects/group/names.ts";
-import { createGroup, requireGroup } from "../../durable-objects/group/replicas.ts";
 import type { AppEnv } from "../env.ts";
 import {
   addMember,
@@ -251,7 +251,7 @@ export function groupsRoutes(app: OpenAPIHono<AppEnv>): void {
   app.openapi(list, async (c) => {
     authorize(c, "groups", "*", "read");
     const { after, limit } = c.req.valid("query");
-    const { items, next } = await timed(c, "directory", listGroups(c.env, c.get("scope"), after ?? null, limit));
+    const { items, next } = note(c, await timed(c, "directory", listGroups(c.env, c.get("scope"), after ?? null, limit)));
     return c.json({ groups: items.map(groupOf), next }, 200);
   });
 

@@ -4,7 +4,8 @@ import type { Answer } from "../../core/wire/answer.ts";
 import { fromBase64Url } from "../../core/wire/base64url.ts";
 import { SkerryError } from "../../core/wire/errors.ts";
 import { checkName, objectName } from "../../core/wire/names.ts";
-import { directory, listRooms } from "../../durable-objects/directory/lookup.ts";
+import { listRooms } from "../../durable-objects/directory/lookup.ts";
+import { directory } from "../../durable-objects/directory/port.ts";
 import type { AppEnv } from "../env.ts";
 import { authorize, forward } from "../middleware/auth.ts";
 import { note, reply } from "../middleware/context.ts";
@@ -122,7 +123,7 @@ export function roomsRoutes(app: OpenAPIHono<AppEnv>): void {
   app.openapi(list, async (c) => {
     authorize(c, "rooms", "*", "read");
     const { after, limit } = c.req.valid("query");
-    const { items, next } = await timed(c, "directory", listRooms(c.env, c.get("scope"), after ?? null, limit));
+    const { items, next } = note(c, await timed(c, "directory", listRooms(c.env, c.get("scope"), after ?? null, limit)));
     return c.json({ rooms: items.map(({ name, createdAt }) => ({ name, createdAt })), next }, 200);
   });
 
@@ -170,7 +171,7 @@ export function roomsRoutes(app: OpenAPIHono<AppEnv>): void {
     const name = checkName("room", c.req.valid("param").room);
     authorize(c, "rooms", name, "admin");
     const scope = c.get("scope");
-    const { deleted } = note(c, await directory(c.env, scope, name).deleteRoom(name));
+    const { deleted } = note(c, await directory(c.env, scope).deleteRoom(name));
     const { erased } = note(c, await timed(c, "room", c.env.ROOM.getByName(objectName(scope, "rooms", name)).erase()));
     if (!deleted && !erased) throw new SkerryError("room_not_found", `There is no room "${name}".`);
     return c.body(null, 204);

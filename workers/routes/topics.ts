@@ -3,7 +3,8 @@ import type { Context } from "hono";
 import { checkTopicConfig, MAX_FUTURE_MS, MAX_PARTITIONS, type TopicMeta } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { checkName } from "../../core/wire/names.ts";
-import { directory, forgetTopic, listTopics, refreshTopic, topicMeta } from "../../durable-objects/directory/lookup.ts";
+import { forgetTopic, learnTopic, listTopics, refreshTopic, topicMeta } from "../../durable-objects/directory/lookup.ts";
+import { directory } from "../../durable-objects/directory/port.ts";
 import { partitionName } from "../../durable-objects/streams.ts";
 import { consumersOf } from "../../topologies/index.ts";
 import type { AppEnv } from "../env.ts";
@@ -119,8 +120,8 @@ export function topicsRoutes(app: OpenAPIHono<AppEnv>): void {
         );
       }
     }
-    const answer = await timed(c, "directory", directory(c.env, c.get("scope"), name).putTopic(name, wanted));
-    forgetTopic(c.get("scope"), name);
+    const answer = await timed(c, "directory", directory(c.env, c.get("scope")).putTopic(name, wanted));
+    learnTopic(c.get("scope"), answer.value.topic);
     return reply(c, answer, ({ topic, created }) => c.json(topic, created ? 201 : 200));
   });
 
@@ -143,7 +144,7 @@ export function topicsRoutes(app: OpenAPIHono<AppEnv>): void {
   app.openapi(list, async (c) => {
     authorize(c, "streams", "*", "read");
     const { after, limit } = c.req.valid("query");
-    const { items, next } = await timed(c, "directory", listTopics(c.env, c.get("scope"), after ?? null, limit));
+    const { items, next } = note(c, await timed(c, "directory", listTopics(c.env, c.get("scope"), after ?? null, limit)));
     return c.json({ topics: items, next }, 200);
   });
 
@@ -160,7 +161,7 @@ export function topicsRoutes(app: OpenAPIHono<AppEnv>): void {
     );
     // Another caller may have finished meanwhile, and a third made the name anew: that one stays.
     const now = await refreshTopic(c.env, scope, name);
-    if (now.generation === topic.generation) note(c, await directory(c.env, scope, name).deleteTopic(name));
+    if (now.generation === topic.generation) note(c, await directory(c.env, scope).deleteTopic(name));
     forgetTopic(scope, name);
     return c.body(null, 204);
   });

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { checkTopicConfig, type DirectoryPort } from "../../wire/directory.ts";
-import { DirectoryRules } from "../../wire/directory-rules.ts";
+import { DirectoryRules, type EntryRecord } from "../../wire/directory-rules.ts";
+import { refusal } from "../kv/refusals.ts";
 import { KvStore } from "../kv/store.ts";
 import type { Told } from "../replica/types.ts";
 import { type AskGroup, GroupEntries } from "./entries.ts";
@@ -19,9 +20,15 @@ function group(store = new KvStore(), between: () => void | Promise<void> = () =
     return told({ told: "write", result: applied.result });
   };
   let now = 1_000;
-  const port: DirectoryPort = new DirectoryRules(new GroupEntries(ask), () => now++);
-  return { port, store };
+  const entries = new GroupEntries(ask, () => ({ client: `c${++clients}`, seq: 1, ack: 0 }));
+  const port: DirectoryPort = new DirectoryRules(entries, () => now++);
+  return { port, store, entries };
 }
+
+let clients = 0;
+const entry = (name: string, more: Partial<EntryRecord> = {}): EntryRecord => ({
+  ...{ kind: "topic", name, version: 1, generation: 1, createdAt: 7, deletedAt: null, config: JSON.stringify(config), ...more },
+});
 
 it("[WD4] the same again changes nothing; another configuration is a conflict", async () => {
   const { port, store } = group();
@@ -82,4 +89,52 @@ it("[WD10] of two callers who make or change one name at once, one does it and t
   await other.updateGroup("g", made.version, { members: [...made.members, learner], nextId: 5 });
   await expect(port.updateGroup("g", made.version, { members: made.members, nextId: 6 })).rejects.toMatchObject({ code: "stale_metadata" });
   expect((await port.getGroup("g")).value).toMatchObject({ version: 2, nextId: 5 });
+});
+
+it("[WD11] entries change together or not at all", async () => {
+  const { entries, port, store } = group();
+  expect((await entries.put(entry("a"), entry("b"))).value).toBe(true);
+  const { revision } = store;
+  expect((await entries.put(entry("a", { version: 2 }), entry("b"))).value).toBe(false);
+  expect((await entries.put(entry("c"), entry("a", { version: 3 }))).value).toBe(false);
+  expect(store.revision).toBe(revision);
+  expect((await entries.put(entry("c"), entry("a", { version: 2, deletedAt: 9 }))).value).toBe(true);
+  expect(store.revision).toBe(revision + 1);
+  expect((await port.listTopics(null, 9)).value.map(({ name }) => name)).toEqual(["b", "c"]);
+});
+
+it("[WD12] what was kept elsewhere is taken over with its versions, by several at once and after one was cut off", async () => {
+  const old = [entry("kept", { version: 3, generation: 2 }), entry("gone", { version: 2, deletedAt: 9 }), entry("one")];
+  const store = new KvStore();
+  let writes = 0;
+  const cut = group(store, () => {
+    if (++writes === 3) throw new Error("cut off");
+  });
+  await expect(cut.entries.bring(old)).rejects.toThrow("cut off");
+  expect(await cut.entries.brought("linearizable")).toBe(false);
+
+  const [first, second] = [group(store), group(store)];
+  await Promise.all([first.entries.bring(old), second.entries.bring(old)]);
+  expect(await first.entries.brought("stale")).toBe(true);
+  for (const each of old) expect((await first.entries.get("topic", each.name)).value).toEqual(each);
+  expect((await first.port.putTopic("gone", config)).value.topic).toMatchObject({ version: 3, generation: 2 });
+  expect((await first.port.deleteTopic("kept")).value.deleted).toBe(true);
+  // One that comes late changes nothing.
+  const { revision } = store;
+  await second.entries.bring(old);
+  expect(store.revision).toBe(revision);
+  expect((await first.port.getTopic("kept")).value).toBeNull();
+});
+
+it("a group that is full says so as the platform does", async () => {
+  const { port } = group(new KvStore(), () => {
+    throw refusal("noSpace");
+  });
+  await expect(port.putTopic("t", config)).rejects.toMatchObject({ code: "group_full" });
+});
+
+it("[WD13] names of groups that are the platform's own cannot be made", async () => {
+  const { port } = group();
+  await expect(port.putGroup("_system", { replicas: 3, regions: [] })).rejects.toMatchObject({ code: "bad_name" });
+  expect((await port.putGroup("system_", { replicas: 1, regions: [] })).value.created).toBe(true);
 });
