@@ -1,6 +1,7 @@
 import { MemoryJournalStorage, type MemorySnapshot } from "../../journal/memory.ts";
 import { KV_DEFAULTS } from "../kv/store.ts";
 import type { Operation, RangeRequest } from "../kv/types.ts";
+import type { Format } from "./format.ts";
 import type { ReplicaOptions } from "./options.ts";
 import { type Effects, Replica } from "./replica.ts";
 import { type Ask, type Hint, NO_HINT, type ReadLevel, type Reply } from "./types.ts";
@@ -36,6 +37,8 @@ export class Cluster {
   drop = 0;
   /** Calls from one replica to another are served by a third, a copy that does not know it was superseded: whatever it writes fails. */
   impostor: { from: number; to: number; served: number } | null = null;
+  /** The code of a replica that is of another version than the rest, from its next wake on. */
+  readonly formats = new Map<number, Format>();
   readonly #options: Partial<ReplicaOptions>;
   #events: Event[] = [];
   #order = 0;
@@ -65,7 +68,9 @@ export class Cluster {
   /** The replica, woken if it sleeps. */
   replica(id: number): Replica {
     const member = this.member(id);
-    member.replica ??= Replica.open(member.rows, { id, random: this.random, placement: "simulated", ...this.#options })!;
+    const format = this.formats.get(id);
+    const options = { ...this.#options, ...(format === undefined ? {} : { format }) };
+    member.replica ??= Replica.open(member.rows, { id, random: this.random, placement: "simulated", ...options })!;
     return member.replica;
   }
 

@@ -63,6 +63,7 @@ const envelopes: fc.Arbitrary<Envelope> = fc.record({
   fence: fc.boolean(),
   place: fc.constantFrom("", "AMS", "a place with spaces"),
   lives: fc.array(natural, { maxLength: 4 }),
+  format: fc.integer({ min: 1, max: 300 }),
   seen: pairs,
   messages: fc.array(messages, { maxLength: 3 }),
   asks: fc.array(natural, { maxLength: 3 }),
@@ -83,7 +84,7 @@ const codeOf = (run: () => unknown) => {
 
 const EXAMPLE: Envelope = {
   ...{ from: 1, to: 2, incarnation: 3, leader: 1, leaderTerm: 4, commit: 300, lastIndex: 299, lastTerm: 4, superseded: 0 },
-  ...{ watching: true, fence: true, place: "AMS", lives: [], seen: [[2, 5]], asks: [8], answers: [{ id: 8, index: 300 }] },
+  ...{ watching: true, fence: true, place: "AMS", lives: [], format: 1, seen: [[2, 5]], asks: [8], answers: [{ id: 8, index: 300 }] },
   messages: [
     {
       ...message("append", 1, 2, 4),

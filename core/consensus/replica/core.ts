@@ -5,6 +5,7 @@ import { message } from "../raft/messages.ts";
 import { RaftNode } from "../raft/node.ts";
 import { type ConfState, type Entry, type Message, NO_NODE, type NodeId, RaftError, type Ready, type Role } from "../raft/types.ts";
 import type { ChunkReceipt, Envelope } from "./envelope.ts";
+import { FORMAT } from "./format.ts";
 import { isMember, Leading } from "./leading.ts";
 import { nextLife, withLife } from "./lives.ts";
 import { Machine } from "./machine.ts";
@@ -74,9 +75,10 @@ export class Core {
     this.#alwaysFenced = options.fences === "always";
     this.storage = storage;
     const { applied } = storage;
-    this.machine = new Machine(storage.takeData(), applied, storage.term(applied), options.kv ?? {});
-    this.writes = new WriteQueue(this.limits.entryBytes);
-    this.peers = new Peers(this.id, storage, this.timing, this.limits);
+    const format = options.format ?? FORMAT;
+    this.machine = new Machine(storage.takeData(), applied, storage.term(applied), options.kv ?? {}, format);
+    this.writes = new WriteQueue(this.limits.entryBytes, (commands) => format.encode(commands, this.#writable));
+    this.peers = new Peers(this.id, storage, this.timing, this.limits, format.version);
     this.node = new RaftNode({
       id: this.id,
       storage,
@@ -136,7 +138,7 @@ export class Core {
     this.storage.setState({ incarnation: nextLife(incarnation, this.random), lives: withLife(lives, incarnation) });
     if (!state.leads || state.regressed) return;
     this.#resuming = true;
-    if (!this.node.resume()) this.storage.setState({ leads: false });
+    if (!this.mayLead || !this.node.resume()) this.storage.setState({ leads: false });
     this.drive();
     this.#resuming = false;
   }
@@ -157,7 +159,7 @@ export class Core {
   accept(envelope: Envelope): ChunkReceipt | null {
     const { from } = envelope;
     let receipt: ChunkReceipt | null = null;
-    if (envelope.chunk !== null) {
+    if (envelope.chunk !== null && this.machine.halted === null) {
       receipt = this.#incoming.take(from, envelope.chunk);
     }
     for (const m of envelope.messages) this.#step(m);
@@ -174,9 +176,31 @@ export class Core {
     }
   }
 
-  /** Stands for election. The first time the leader that did not answer is left out: it would only say that it leads. */
+  /** Who cannot apply its whole log must not lead: nothing of what it committed would be answered. */
+  get mayLead(): boolean {
+    const { machine, storage, limits } = this;
+    if (machine.halted !== null) return false;
+    for (let next = machine.applied + 1; next <= storage.lastIndex(); ) {
+      const page = storage.entries(next, storage.lastIndex() + 1, limits.entryBytes);
+      if (page.some(({ kind, data }) => kind === "data" && !machine.understands(data))) return false;
+      next += page.length;
+    }
+    return true;
+  }
+
+  /** The version of a leader's entries: what the oldest of all members can apply. One that was not heard of since the wake may be old. */
+  get #writable(): number {
+    const { voters, votersOutgoing, learners, learnersNext } = this.conf;
+    let version = this.machine.format.version;
+    for (const id of [...voters, ...votersOutgoing, ...learners, ...learnersNext])
+      if (id !== this.id) version = Math.min(version, this.peers.link(id).format);
+    return version;
+  }
+
+  /** Stands for election, if it may lead. The first time the leader that did not answer is left out: it would only say that it leads. */
   campaign(silent: NodeId = NO_NODE): void {
     this.campaignedAt = this.now;
+    if (!this.mayLead) return;
     this.#silent = silent;
     this.node.campaign();
     this.drive();
@@ -224,7 +248,7 @@ export class Core {
     const { applied: index, term, store } = this.machine;
     if (!this.#confChanged && !shouldCheckpoint({ bytesSince: bytes, rowsSince: rows, checkpointBytes: store.bytes })) return;
     this.#confChanged = false;
-    if (index > this.storage.applied) this.storage.checkpoint({ index, term, conf: this.conf, data: store.snapshot() });
+    if (index > this.storage.applied) this.storage.checkpoint({ index, term, conf: this.conf, data: this.machine.snapshot() });
   }
 
   /** A majority of each half of the configuration was heard within `ms`. */
@@ -237,9 +261,14 @@ export class Core {
 
   #step(m: Message): void {
     if ((m.type === "vote" || m.type === "preVote") && this.#refuses(m)) return;
+    if (m.type === "timeoutNow" && !this.mayLead) return;
     if (m.type === "snapshot") {
       const checkpoint = this.#incoming.complete(m);
       if (checkpoint === null || m.snapshot === null) return;
+      if (!this.machine.understands(checkpoint.data)) {
+        this.machine.refuse(checkpoint.data);
+        return;
+      }
       m.snapshot.data = checkpoint.data;
     }
     try {

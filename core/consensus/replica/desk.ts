@@ -251,7 +251,7 @@ export class Desk {
     const known = core.knownLeader;
     const elsewhere = known !== NO_NODE && (known !== silent || core.leased);
     const voter = core.conf.voters.includes(core.id) || core.conf.votersOutgoing.includes(core.id);
-    if (elsewhere || !voter) {
+    if (elsewhere || !voter || !core.mayLead) {
       this.#asks.reply(open.id, { reply: "notLeader", leader: known, term: core.term });
       return;
     }

@@ -37,6 +37,8 @@ export type Envelope = {
   superseded: number;
   /** Former incarnations of the sender, the earliest first, for a receiver that may not know the present one; empty: it does. */
   lives: readonly number[];
+  /** The highest version of entries and states that the sender can apply. */
+  format: number;
   /** The sender's failure domain; "": not known. */
   place: string;
   /** The incarnations that the sender knows, its own aside. */
@@ -52,7 +54,7 @@ const WATCHING = 1;
 const FENCE = 2;
 const DONE = 1;
 /** Sections: a number, a length, bytes. A reader skips the ones it does not know. */
-const SECTION = { head: 1, seen: 2, message: 3, asks: 4, answers: 5, chunk: 6, receipt: 7, lives: 8 } as const;
+const SECTION = { head: 1, seen: 2, message: 3, asks: 4, answers: 5, chunk: 6, receipt: 7, lives: 8, format: 9 } as const;
 
 /** @returns bytes that {@link decodeEnvelope} of this version, and of the ones that {@link READABLE_BY} names, reads. */
 export function encodeEnvelope(envelope: Envelope): Uint8Array<ArrayBuffer> {
@@ -77,6 +79,7 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array<ArrayBuffer> {
       for (const life of envelope.lives) out.varint(life);
     });
   }
+  if (envelope.format > 1) section(SECTION.format, () => out.varint(envelope.format));
   for (const message of envelope.messages) section(SECTION.message, () => writeMessage(out, message));
   if (envelope.asks.length > 0) {
     section(SECTION.asks, () => {
@@ -144,6 +147,7 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
   const seen = numbersOf(sections.get(SECTION.seen));
   for (let i = 0; i + 1 < seen.length; i += 2) envelope.seen.push([seen[i]!, seen[i + 1]!]);
   envelope.lives = numbersOf(sections.get(SECTION.lives));
+  envelope.format = numbersOf(sections.get(SECTION.format))[0] ?? 1;
   envelope.asks = numbersOf(sections.get(SECTION.asks));
   const answers = numbersOf(sections.get(SECTION.answers));
   for (let i = 0; i + 1 < answers.length; i += 2) envelope.answers.push({ id: answers[i]!, index: answers[i + 1]! });
@@ -164,6 +168,7 @@ function readHead(reader: Reader): Envelope {
     watching: (flags & WATCHING) !== 0,
     fence: (flags & FENCE) !== 0,
     lives: [],
+    format: 1,
     seen: [],
     messages: [],
     asks: [],

@@ -35,6 +35,8 @@ export class Link {
   nudge = false;
   heardAt = Number.NEGATIVE_INFINITY;
   watching = false;
+  /** The highest version of entries that it said it can apply. */
+  format = 1;
   /** The last entry it acknowledged to this leader, in this term. */
   acked = 0;
   failures = 0;

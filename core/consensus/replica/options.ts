@@ -1,4 +1,5 @@
 import type { KvOptions } from "../kv/store.ts";
+import type { Format } from "./format.ts";
 import type { StorageOptions } from "./storage.ts";
 import type { Placement } from "./types.ts";
 
@@ -83,4 +84,6 @@ export type ReplicaOptions = {
   limits?: Partial<ReplicaLimits>;
   kv?: Partial<KvOptions>;
   storage?: Partial<StorageOptions>;
+  /** Another version of this code; for tests. */
+  format?: Format;
 };

@@ -16,6 +16,7 @@ export class Peers {
   readonly #storage: ReplicaStorage;
   readonly #timing: ReplicaTiming;
   readonly #limits: ReplicaLimits;
+  readonly #format: number;
   readonly #links = new Map<NodeId, Link>();
   /** The end of the log when this replica woke. */
   readonly #woke: { index: number; term: number };
@@ -25,11 +26,12 @@ export class Peers {
   /** Peers that know this incarnation. */
   readonly #acquainted = new Set<NodeId>();
 
-  constructor(id: NodeId, storage: ReplicaStorage, timing: ReplicaTiming, limits: ReplicaLimits) {
+  constructor(id: NodeId, storage: ReplicaStorage, timing: ReplicaTiming, limits: ReplicaLimits, format: number) {
     this.#id = id;
     this.#storage = storage;
     this.#timing = timing;
     this.#limits = limits;
+    this.#format = format;
     const index = storage.lastIndex();
     this.#woke = { index, term: storage.term(index) };
   }
@@ -84,6 +86,7 @@ export class Peers {
     }
     link.heard(now, envelope.commit);
     link.watching = envelope.watching;
+    link.format = envelope.format;
     return true;
   }
 
@@ -166,6 +169,7 @@ export class Peers {
       watching: head.watching,
       fence: head.fence,
       superseded: this.#superseded.get(to) ?? 0,
+      format: this.#format,
       lives: this.#acquainted.has(to) ? [] : lives,
       place,
       seen: [...peers].map(([id, record]) => [id, record.incarnation]),

@@ -150,8 +150,9 @@ export class Replica {
       const receipt = envelope === null ? null : this.#core.accept(envelope);
       if (envelope !== null) this.#extras(envelope);
       this.#settle();
-      const { peers, head, regressed } = this.#core;
-      if (regressed) return;
+      const { peers, head, regressed, machine } = this.#core;
+      // Nor does it take the state of a later version: its sender must not go on as if it did.
+      if (regressed || (machine.halted !== null && received.chunk !== null)) return;
       // What was refused may not even learn what there would be to say to it.
       answer = envelope === null ? peers.refusal(received.from, head) : peers.answer(envelope.from, head, { receipt });
     });

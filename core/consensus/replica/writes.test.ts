@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { decodeCommands } from "../kv/codec.ts";
+import { decodeCommands, encodeCommands } from "../kv/codec.ts";
 import type { Applied } from "../kv/store.ts";
 import { RaftError } from "../raft/types.ts";
 import { put } from "./cluster.fixture.ts";
@@ -25,7 +25,7 @@ const outcome = (revision: number) =>
 
 describe("a queue of writes", () => {
   function queue(entryBytes = 1_000) {
-    const writes = new WriteQueue(entryBytes);
+    const writes = new WriteQueue(entryBytes, encodeCommands);
     const told: string[] = [];
     const add = (key: string, size = 1) =>
       writes.add({

@@ -1,4 +1,3 @@
-import { encodeCommands } from "../kv/codec.ts";
 import { requestBytes } from "../kv/size.ts";
 import { type Applied, cost } from "../kv/store.ts";
 import type { Command, Operation } from "../kv/types.ts";
@@ -26,6 +25,7 @@ type Round = { term: number; writes: Write[] };
  */
 export class WriteQueue {
   readonly #entryBytes: number;
+  readonly #encode: (commands: Command[]) => Uint8Array;
   #queue: Write[] = [];
   /** Entries of this replica's own that are not applied yet, by index. */
   readonly #rounds = new Map<number, Round>();
@@ -36,8 +36,9 @@ export class WriteQueue {
   bytes = 0;
   cost = 0;
 
-  constructor(entryBytes: number) {
+  constructor(entryBytes: number, encode: (commands: Command[]) => Uint8Array) {
     this.#entryBytes = entryBytes;
+    this.#encode = encode;
   }
 
   get waiting(): boolean {
@@ -67,7 +68,7 @@ export class WriteQueue {
     const entries = this.#pack();
     try {
       if (entries.length === 0) node.propose(NO_BYTES);
-      else node.proposeMany(entries.map((writes) => encodeCommands(writes.map(({ command }) => command))));
+      else node.proposeMany(entries.map((writes) => this.#encode(writes.map(({ command }) => command))));
     } catch (error) {
       if (error instanceof RaftError && error.code === "proposalDropped") return null;
       throw error;
