@@ -5,7 +5,7 @@ import { type StreamsBug, streams } from "./streams.ts";
 import { type WireBug, wire } from "./wire.ts";
 
 /** Every scenario that must pass under any seed. */
-export const SCENARIOS: readonly Scenario[] = [counter("none"), streams("none"), wire("none"), groups(null)];
+export const SCENARIOS: readonly Scenario[] = [counter("none"), streams("none"), wire("none"), groups];
 
 /** Scenarios with a mistake in them, which the kit must find. */
 export const PLANTED: readonly Scenario[] = (

@@ -1,6 +1,5 @@
-/** Takes a method's place until it is put back: how the cores are watched, and how mistakes are planted, without a trace of it in them. */
+/** Takes a method's place until it is put back: how the cores are watched without a trace of it in them. */
 export type Undo = () => void;
-type Methods = Record<string, (...args: never[]) => unknown>;
 
 /** `make` gets the method as it is and returns what to call instead; `this` is passed on as the first argument. */
 export function replaceMethod<T extends object, K extends keyof T & string>(
@@ -38,14 +37,4 @@ export function replaceGetter<T extends object, K extends keyof T & string>(
     },
   });
   return () => Object.defineProperty(prototype, name, descriptor);
-}
-
-/** As {@link replaceMethod}, for a function of a class itself. */
-export function replaceStatic<T extends object, K extends keyof T & string>(owner: T, name: K, make: (original: T[K]) => T[K]): Undo {
-  const original = owner[name];
-  if (typeof original !== "function") throw new Error(`There is no function "${name}" to be replaced.`);
-  (owner as Methods)[name] = make(original) as never;
-  return () => {
-    (owner as Methods)[name] = original as never;
-  };
 }

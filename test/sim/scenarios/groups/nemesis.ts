@@ -91,8 +91,11 @@ export class Nemesis {
         return;
       case "versions":
         // A deployment reaches one replica after the other, and is taken back at times.
-        machine.crash("for another version");
-        this.#world.versions.set(id, random.pick([1, 2, 2, 3]));
+        if (random.chance(0.8)) this.#world.deploy(id, random.pick([1, 2, 2, 2, 3]));
+        else {
+          const version = random.pick([1, 2, 2] as const);
+          for (const each of this.#world.directory) this.#world.deploy(each, version);
+        }
         return;
       default:
     }

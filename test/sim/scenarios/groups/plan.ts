@@ -39,6 +39,8 @@ export type Plan = {
   leases: boolean;
   storage: { fillBytes: number; retainEntries: number };
   chunkBytes: number;
+  /** Of commands in an entry and of entries in a message: where that is little, a follower gets what it lacks in pieces. */
+  entryBytes: number;
   /** Checkpoints come so many times as often as the policy says: logs are short here. */
   checkpoints: number;
 };
@@ -72,6 +74,7 @@ export function drawPlan(random: Random): Plan {
     storage: { fillBytes: random.pick([64, 300, 16_384]), retainEntries: random.pick([1, 3, 10, 1_000]) },
     chunkBytes: random.pick([64, 500, 1_000_000]),
     checkpoints: random.pick([1, 100, 1_000, 1_000, 20_000]),
+    entryBytes: random.pick([1, 200, 1_000_000, 1_000_000]),
   };
 }
 

@@ -1,10 +1,10 @@
-import { decodeCommands } from "../../../../core/consensus/kv/codec.ts";
 import type { Applied } from "../../../../core/consensus/kv/store.ts";
 import type { Command, KeyValue } from "../../../../core/consensus/kv/types.ts";
 import { RaftLog } from "../../../../core/consensus/raft/log.ts";
 import { RaftNode } from "../../../../core/consensus/raft/node.ts";
 import { Raft } from "../../../../core/consensus/raft/raft.ts";
 import type { ConfState, Entry } from "../../../../core/consensus/raft/types.ts";
+import { LATER } from "../../../../core/consensus/replica/format.fixture.ts";
 import { Machine } from "../../../../core/consensus/replica/machine.ts";
 import { ReplicaStorage } from "../../../../core/consensus/replica/storage.ts";
 import { crc32c } from "../../../../core/journal/crc32c.ts";
@@ -49,6 +49,8 @@ export class Probe {
   readonly contents = new Map<string, { revision: number; kv: KeyValue | null }[]>();
   /** When each lease was revoked without anyone having asked for it: as proposed first. */
   readonly #revocations = new Map<string, number>();
+  /** A replica met an entry of a later version. */
+  onHalted: ((id: number) => void) | null = null;
   onRevoked: ((lease: bigint, proposedAt: number) => void) | null = null;
   /** Who was a member in any configuration after the first. */
   readonly wereMembers = new Set<number>();
@@ -109,6 +111,11 @@ export class Probe {
           this.#checkDigest(checkpoint.index, hashOf(checkpoint.data));
         },
       ),
+      replaceMethod(Machine.prototype, "refuse", (original) => (self, state: never) => {
+        const halted = self.halted;
+        original(self, state);
+        if (halted === null) this.#halts();
+      }),
       replaceMethod(Raft.prototype, "maybeCommit", (original) => (self) => {
         const moved = original(self) as boolean;
         if (moved) this.#leaderCommits(self.term, self.log.committed);
@@ -121,8 +128,10 @@ export class Probe {
       }),
       replaceMethod(Machine.prototype, "apply", (original) => (self, entry: Entry, book: never, now: never) => {
         const before = self.applied;
+        const halted = self.halted;
         const results = original(self, entry, book, now) as Applied[];
-        this.#applies(self, entry, before, results);
+        if (self.halted === null) this.#applies(self, entry, before, results);
+        else if (halted === null) this.#halts();
         return results;
       }),
       replaceMethod(RaftNode.prototype, "applyConfChange", (original) => (self, change: never) => {
@@ -218,10 +227,9 @@ export class Probe {
   #applies(machine: Machine, entry: Entry, before: number, results: Applied[]): void {
     const { index, term } = entry;
     this.#applying = index;
-    if (machine.halted !== null) return;
     const who = this.#context?.id ?? 0;
     const hash = hashOf(entry.data);
-    const digest = index % DIGEST_EVERY === 0 ? hashOf(machine.store.snapshot()) : null;
+    const digest = index % DIGEST_EVERY === 0 ? hashOf(machine.snapshot()) : null;
     this.#observe(() => {
       if (index !== before + 1) throw new Violation("state-machine safety", `${who} applies ${index} after ${before}`);
       const known = this.#applied.get(index);
@@ -238,6 +246,11 @@ export class Probe {
       if (index > this.#lastCommitted) this.#lastCommitted = index;
       this.#learn(entry, results);
     });
+  }
+
+  #halts(): void {
+    const who = this.#context?.id ?? 0;
+    this.#observe(() => this.onHalted?.(who));
   }
 
   /** The first time that an entry is applied anywhere. */
@@ -290,7 +303,7 @@ function nameOf({ term, index }: Entry): string {
 }
 
 function commandsOf(entry: Entry): Command[] {
-  return entry.kind === "data" && entry.data.length > 0 ? decodeCommands(entry.data) : [];
+  return entry.kind === "data" && entry.data.length > 0 ? LATER.decode(entry.data) : [];
 }
 
 function hashOf(bytes: Uint8Array): string {

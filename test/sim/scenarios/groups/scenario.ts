@@ -1,11 +1,10 @@
 import { type Scenario, type Sim, scenario } from "../../kit/index.ts";
 import { checkHistory } from "./check.ts";
 import { Clients, putOf } from "./clients.ts";
-import type { Undo } from "./hooks.ts";
 import { Leases } from "./leases.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
-import { describePlan, drawPlan, type Plan } from "./plan.ts";
+import { describePlan, drawPlan } from "./plan.ts";
 import { Violation } from "./probe.ts";
 import { World } from "./world.ts";
 
@@ -19,25 +18,21 @@ const RESTS_WITHIN = 600_000;
 /** Longer than any lease that the clients take. */
 const LEASES_END_WITHIN = 90_000;
 
-/** A mistake to be planted: `plant` puts it into the cores or the kit, and returns what takes it out again. */
-export type GroupsBug = { name: string; plant: () => Undo; shape?: (plan: Plan) => Plan };
-
 /**
  * Clusters of 1 to 7 real replicas, clients through any of them, and everything that can go wrong on the platform, drawn anew
  * by each seed. What consensus promises is checked all along; what clients saw, when it is over; and that it goes on, once all is calm.
  */
-export function groups(bug: GroupsBug | null): Scenario {
-  const run = async (sim: Sim) => {
-    const drawn = drawPlan(sim.random);
-    const plan = bug?.shape?.(drawn) ?? drawn;
+export const groups: Scenario = scenario(
+  "groups",
+  async (sim: Sim) => {
+    const plan = drawPlan(sim.random);
     sim.log(describePlan(plan));
     const world = new World(sim, plan);
     sim.onEnd(world.install());
-    if (bug !== null) sim.onEnd(bug.plant());
     await play(world);
-  };
-  return scenario(bug === null ? "groups" : `groups-${bug.name}`, run, { maxEvents: 400_000 });
-}
+  },
+  { maxEvents: 400_000 },
+);
 
 async function play(world: World): Promise<void> {
   const { sim, plan, probe } = world;
@@ -61,8 +56,8 @@ async function play(world: World): Promise<void> {
   world.stopping = true;
   await Promise.all(background);
   sim.calm();
+  world.upgrade();
   await Promise.all(repairs);
-  world.versions.clear();
   for (const id of world.rolledBack) {
     if (world.members.includes(id) && !(await operator.replace(id, sim.now() + REPAIRED_WITHIN)))
       throw new Violation(

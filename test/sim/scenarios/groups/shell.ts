@@ -1,4 +1,5 @@
 import { RaftError } from "../../../../core/consensus/raft/types.ts";
+import type { Format } from "../../../../core/consensus/replica/format.ts";
 import type { ReplicaOptions } from "../../../../core/consensus/replica/options.ts";
 import { type Effects, Replica } from "../../../../core/consensus/replica/replica.ts";
 import type { Ask, Hint, Reply } from "../../../../core/consensus/replica/types.ts";
@@ -14,8 +15,10 @@ const MOST_ALARMS = 30;
 /** What all shells of one group share. */
 export type Group = {
   probe: Probe;
-  options: Omit<ReplicaOptions, "id" | "random">;
+  options: Omit<ReplicaOptions, "id" | "random" | "format">;
   nameOf(id: number): string;
+  /** The code that a member runs from its next start on. */
+  formatOf(id: number): Format;
   /** What is on the wire between two replicas, of whatever versions they are. */
   wire(from: number, bytes: Uint8Array): Uint8Array;
   /** Its disk lost something: it may find out and stop. */
@@ -41,7 +44,17 @@ export class ReplicaShell implements Machine {
     this.#group = group;
     this.#env = env;
     const random = (below: number) => env.random.int(0, below - 1);
-    this.replica = this.#within(() => Replica.open(rows, { ...group.options, id, random }));
+    const options = { ...group.options, id, random, format: group.formatOf(id) };
+    this.replica = this.#within(() => {
+      try {
+        return Replica.open(rows, options);
+      } catch (error) {
+        // It was taken back to code that cannot read its checkpoint. What it has it keeps.
+        if ((error as { code?: string }).code !== "newer_format") throw error;
+        env.log("cannot be opened by older code");
+        return null;
+      }
+    });
   }
 
   call(_: string, method: string, argument: unknown, answer: Settle): void {

@@ -1,4 +1,16 @@
 import { ByteWriter } from "../../../../core/consensus/replica/bytes.ts";
+import { LATER } from "../../../../core/consensus/replica/format.fixture.ts";
+import { FORMAT, type Format } from "../../../../core/consensus/replica/format.ts";
+
+/**
+ * The version of a replica's code: 1 the present one; 2 a later one, with entries and states of its own, whose words the present one
+ * can read; 3 one whose words it cannot read at all.
+ */
+export type CodeVersion = 1 | 2 | 3;
+
+export function formatOf(version: CodeVersion): Format {
+  return version === 1 ? FORMAT : LATER;
+}
 
 /** A section that this code does not know, as a later version would add, and a Raft message of an unknown type. */
 const UNKNOWN_SECTION = 63;
@@ -6,11 +18,10 @@ const MESSAGE_SECTION = 3;
 const UNKNOWN_TYPE = 200;
 
 /**
- * An envelope as replicas of other versions send it: 2 is a later one that this code can read, with parts that it does not
- * know; 3 one that it cannot. 1 is sent as it is.
- * A copy: the sender may write its next one into the same buffer.
+ * An envelope as replicas of other versions send it, with parts that the present code does not know. A copy: the sender may write
+ * its next one into the same buffer.
  */
-export function dress(bytes: Uint8Array, version: number): Uint8Array {
+export function dress(bytes: Uint8Array, version: CodeVersion): Uint8Array {
   if (version === 1) return bytes.slice();
   const writer = new ByteWriter();
   writer.raw(bytes);

@@ -5,9 +5,9 @@ import { MemoryJournalStorage, type MemorySnapshot } from "../../../../core/jour
 import type { Sim, SimMachine } from "../../kit/index.ts";
 import { replaceGetter, type Undo } from "./hooks.ts";
 import type { Plan } from "./plan.ts";
-import { Probe } from "./probe.ts";
+import { Probe, Violation } from "./probe.ts";
 import { type AskRequest, type Group, ReplicaShell, rowsOf } from "./shell.ts";
-import { dress } from "./versions.ts";
+import { type CodeVersion, dress, formatOf } from "./versions.ts";
 
 export type Answer = { reply: Extract<Reply, { reply: "ok" | "refused" }>; from: number };
 
@@ -20,8 +20,11 @@ export class World {
   directory: number[];
   /** Replicas whose disks lost something that they had told others. */
   readonly rolledBack = new Set<number>();
-  /** The versions of code that replicas run: 1 the present one, 2 a later one that it can read, 3 one that it cannot. */
-  readonly versions = new Map<number, number>();
+  readonly #versions = new Map<number, CodeVersion>();
+  /** Replicas that ran the present code all along. */
+  readonly #neverLater = new Set<number>();
+  /** What new members run; null: one or the other. */
+  #deployed: CodeVersion | null = 1;
   readonly #retired = new Set<number>();
   #nextId: number;
   #lastLeader = 0;
@@ -32,8 +35,13 @@ export class World {
     this.sim = sim;
     this.plan = plan;
     this.probe = new Probe(() => sim.now());
+    this.probe.onHalted = (id) => {
+      if (this.#neverLater.has(id) && this.members.includes(id))
+        throw new Violation("versions", `${id} was given an entry or a state of a version that it never had`);
+    };
     this.directory = Array.from({ length: plan.size }, (_, i) => i + 1);
     this.#nextId = plan.size + 1;
+    if (plan.faults.has("versions")) this.#deployed = sim.random.pick([1, 2] as const);
     for (const id of this.directory) this.#define(id, (rows) => Replica.found(rows, this.directory));
   }
 
@@ -52,6 +60,25 @@ export class World {
     return () => {
       for (const each of undo.reverse()) each();
     };
+  }
+
+  /** A replica starts again with other code. */
+  deploy(id: number, version: CodeVersion): void {
+    this.machine(id).crash(`for version ${version}`);
+    this.#versions.set(id, version);
+    if (version > 1) this.#neverLater.delete(id);
+    this.#deployed = null;
+  }
+
+  /** A deployment ends: all have the later code, if anybody ever had. */
+  upgrade(): void {
+    if (!this.plan.faults.has("versions")) return;
+    for (const id of this.inService) if (this.versionOf(id) !== 2) this.deploy(id, 2);
+    this.#deployed = 2;
+  }
+
+  versionOf(id: number): CodeVersion {
+    return this.#versions.get(id) ?? 1;
   }
 
   nameOf(id: number): string {
@@ -203,15 +230,20 @@ export class World {
 
   #define(id: number, make: (rows: MemoryJournalStorage) => void): void {
     const { plan, probe } = this;
+    const version = this.#deployed ?? this.sim.random.pick([1, 2] as const);
+    this.#versions.set(id, version);
+    // A newcomer may meet entries that were written before it came.
+    if (version === 1 && id <= plan.size) this.#neverLater.add(id);
     const group: Group = {
       probe,
       options: {
         placement: "simulated",
         storage: plan.storage,
-        limits: { chunkBytes: plan.chunkBytes },
+        limits: { chunkBytes: plan.chunkBytes, entryBytes: plan.entryBytes },
       },
       nameOf: (to) => this.nameOf(to),
-      wire: (from, bytes) => dress(bytes, this.versions.get(from) ?? 1),
+      formatOf: (at) => formatOf(this.versionOf(at)),
+      wire: (from, bytes) => dress(bytes, this.versionOf(from)),
       mayStop: (at) => this.rolledBack.has(at),
       retired: (at) => this.#retired.has(at),
     };
