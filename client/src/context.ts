@@ -1,6 +1,6 @@
 import { fromBase64Url } from "../../core/wire/base64url.ts";
 import { decodeContext, encodeContext } from "../../core/wire/context.ts";
-import type { Jurisdiction, Scope } from "../../core/wire/names.ts";
+import { type Jurisdiction, parseObjectName, type Scope } from "../../core/wire/names.ts";
 
 /**
  * Joins two `Skerry-Context` tokens into one that has seen what either has. Answers that were under way at the same
@@ -21,6 +21,23 @@ export function joinContexts(older: string | null, newer: string): string {
     return encodeContext(joined, scope) ?? newer;
   } catch {
     return newer;
+  }
+}
+
+/** A token that has seen an object at a position, joined with what another has seen. */
+export function withSeen(token: string | null, object: string, at: number): string | null {
+  const made = encodeContext(new Map([[object, at]]), parseObjectName(object).scope);
+  return made === null ? token : joinContexts(token, made);
+}
+
+/** How far a token has seen an object; 0: not at all. */
+export function seenOf(token: string | null, object: string): number {
+  if (token === null) return 0;
+  try {
+    return decodeContext(token, parseObjectName(object).scope).get(object) ?? 0;
+  } catch {
+    // Of another project.
+    return 0;
   }
 }
 

@@ -1,5 +1,5 @@
 import { ERRORS, type ErrorCode, SkerryError } from "../../core/wire/errors.ts";
-import { joinContexts } from "./context.ts";
+import { joinContexts, seenOf, withSeen } from "./context.ts";
 import { backoff, pause, type Runtime } from "./runtime.ts";
 
 /** A token, or what makes one: called at first use, and again when the last one is refused as expired. */
@@ -50,6 +50,8 @@ export class Http {
   #current: string | null = null;
   #refreshing: Promise<MintedToken> | null = null;
   #context: string | null = null;
+  /** Seen by other ways than requests, and not in the token yet: making one for each answer of a socket would cost more than the answer. */
+  readonly #seen = new Map<string, number>();
 
   constructor(options: HttpOptions) {
     this.#base = options.url.replace(/\/+$/, "");
@@ -62,12 +64,24 @@ export class Http {
 
   /** What this client has seen, as an opaque token to hand to another client; null before the first answer. */
   get context(): string | null {
+    for (const [object, at] of this.#seen) this.#context = withSeen(this.#context, object, at);
+    this.#seen.clear();
     return this.#context;
+  }
+
+  /** An answer that was no request's has shown an object at a position. */
+  saw(object: string, at: number): void {
+    if (at > (this.#seen.get(object) ?? 0)) this.#seen.set(object, at);
+  }
+
+  /** How far this client has seen an object; 0: not at all. */
+  seen(object: string): number {
+    return Math.max(this.#seen.get(object) ?? 0, seenOf(this.#context, object));
   }
 
   /** Takes over what another client has seen: later reads show at least that. */
   see(context: string): void {
-    this.#context = joinContexts(this.#context, context);
+    this.#context = joinContexts(this.context, context);
   }
 
   /** Whether the client can make a new token when one has expired. */
@@ -177,13 +191,14 @@ export class Http {
   ): Promise<{ value: T; error: null } | { error: SkerryError }> {
     const url = new URL(this.#base + path);
     for (const [name, value] of Object.entries(options.query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value));
+    const { context } = this;
     const raw = options.raw ?? (options.body === undefined ? undefined : { type: "application/json", data: JSON.stringify(options.body) });
     const headers = {
       accept: "application/json",
       ...(token !== null && { authorization: `Bearer ${token}` }),
       ...(this.#project !== undefined && { "skerry-project": this.#project }),
       ...(raw !== undefined && { "content-type": raw.type }),
-      ...(this.#context !== null && { "skerry-context": this.#context }),
+      ...(context !== null && { "skerry-context": context }),
       ...options.headers,
     };
     const limit = new AbortController();
@@ -196,8 +211,8 @@ export class Http {
         signal,
         ...(raw !== undefined && { body: raw.data as BodyInit }),
       });
-      const context = response.headers.get("skerry-context");
-      if (context !== null) this.see(context);
+      const shown = response.headers.get("skerry-context");
+      if (shown !== null) this.see(shown);
       if (response.ok) return { value: await read(response), error: null };
       return { error: await problem(response) };
     } catch (cause) {

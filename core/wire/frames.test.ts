@@ -68,7 +68,13 @@ const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
 
 const serverFrame: fc.Arbitrary<ServerFrame> = fc.oneof(
   fc.record(
-    { type: fc.constant("hello" as const), version: fc.constant(1), expiresAt, member: fc.integer({ min: 1 }) },
+    {
+      type: fc.constant("hello" as const),
+      version: fc.constant(1),
+      expiresAt,
+      member: fc.integer({ min: 1 }),
+      object: fc.constant("v1/main/global/groups/group/a"),
+    },
     { requiredKeys: ["type", "version", "expiresAt"] },
   ),
   fc.record({ type: fc.constant("subscribed" as const), id, position, mode: fc.constantFrom("snapshot" as const, "resume" as const) }),

@@ -26,6 +26,7 @@ export const MAX_POSITION_LENGTH = 512;
 export const MAX_TARGET_BYTES = 1024;
 const MAX_ID = 2 ** 31 - 1;
 const MAX_TOKEN_LENGTH = 16_384;
+const MAX_OBJECT_LENGTH = 1024;
 
 /** Where a subscription stands, in the target's own notation. A client keeps it and sends it back; it never reads it. */
 export type StreamPosition = string;
@@ -58,8 +59,8 @@ export type CallResult = { id: number; value: unknown } | { id: number; error: C
 export type DataItem = { position: StreamPosition; kind: DataKind; last?: boolean; payload: unknown };
 
 export type ServerFrame =
-  /** `member`: which replica is at the other end, where a name stands for several. */
-  | { type: "hello"; version: number; expiresAt: number | null; member?: number }
+  /** `member`: which replica is at the other end, where a name stands for several; `object`: what it is called in a `Skerry-Context`. */
+  | { type: "hello"; version: number; expiresAt: number | null; member?: number; object?: string }
   | { type: "subscribed"; id: number; position: StreamPosition; mode: Mode }
   | ({ type: "data"; id: number } & DataItem)
   | { type: "token_ok"; expiresAt: number | null }
@@ -142,7 +143,8 @@ export function parseServerFrame(text: string): ServerFrame {
   switch (frame.type) {
     case "hello": {
       const member = frame.member === undefined ? {} : { member: integer(frame, "member", 1, Number.MAX_SAFE_INTEGER) };
-      return { type: "hello", version: integer(frame, "version", 1, MAX_ID), expiresAt: time(frame), ...member };
+      const object = frame.object === undefined ? {} : { object: string(frame, "object", MAX_OBJECT_LENGTH) };
+      return { type: "hello", version: integer(frame, "version", 1, MAX_ID), expiresAt: time(frame), ...member, ...object };
     }
     case "subscribed":
       return {

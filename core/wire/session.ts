@@ -108,9 +108,9 @@ export class Session {
     this.#subscriptions = new Map(subscriptions.map((subscription) => [subscription.id, subscription]));
   }
 
-  /** A session for a socket just accepted; `expiresAt` is when its token ends, null for never. `member`: as the greeting tells it. */
-  static open(expiresAt: number | null, member?: number): { session: Session; effects: Effect[] } {
-    const hello = encode({ type: "hello", version: WIRE_VERSION, expiresAt, ...(member !== undefined && { member }) });
+  /** A session for a socket just accepted; `expiresAt` is when its token ends, null for never. `about`: as the greeting tells it. */
+  static open(expiresAt: number | null, about: { member?: number; object?: string } = {}): { session: Session; effects: Effect[] } {
+    const hello = encode({ type: "hello", version: WIRE_VERSION, expiresAt, ...about });
     return { session: new Session(expiresAt, 0, false, []), effects: [{ kind: "send", text: hello }] };
   }
 

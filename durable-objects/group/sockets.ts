@@ -5,12 +5,14 @@ import { type Answered, writeAnswer } from "../../core/consensus/socket/answers.
 import { callError } from "../../core/consensus/socket/call-errors.ts";
 import { errorOfReply } from "../../core/consensus/socket/errors.ts";
 import { type Held, Holds } from "../../core/consensus/socket/holds.ts";
-import { readAsk, readHint, readHold, rightFor } from "../../core/consensus/socket/requests.ts";
+import { readAsk, readContext, readHint, readHold, rightFor } from "../../core/consensus/socket/requests.ts";
 import { WatchTargets } from "../../core/consensus/socket/watches.ts";
 import { CallDesk, CallLoad } from "../../core/wire/calls.ts";
+import { decodeContext } from "../../core/wire/context.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { CallFrame } from "../../core/wire/frames.ts";
 import type { Actor, Right } from "../../core/wire/grant.ts";
+import type { Scope } from "../../core/wire/names.ts";
 import { type Effect, type Publication, Session, type Ask as Subscription } from "../../core/wire/session.ts";
 import { perform } from "../../core/wire/session-drive.ts";
 import { type Attachment, acceptSocket, readAttachment, type SocketActor, socketActor, writeAttachment } from "../shared/sockets.ts";
@@ -20,7 +22,10 @@ export type SocketRequest = { ask: Ask; hint: Hint; done: (reply: Reply) => void
 
 /** What the sockets of a replica need of it. */
 export type SocketHost = {
+  scope: Scope;
   group: string;
+  /** What stands for the group in a context. */
+  object: string;
   generation: number;
   member: number;
   store(): KvStore;
@@ -81,7 +86,7 @@ export class GroupSockets {
 
   accept(actor: Actor, protocol: string | null): Response {
     const reduced = socketActor(actor, "groups", this.#host.group);
-    const { session, effects } = Session.open(reduced.expiresAt, this.#host.member);
+    const { session, effects } = Session.open(reduced.expiresAt, { member: this.#host.member, object: this.#host.object });
     const { socket, response } = acceptSocket(this.#ctx, reduced, session.save(), protocol === null ? {} : { protocol });
     this.#perform(this.#add(socket, session, reduced, Date.now()), effects);
     return response;
@@ -249,7 +254,7 @@ export class GroupSockets {
         this.#dirty.add(peer);
       };
       try {
-        const ask = readAsk(payload);
+        const ask = this.#seeing(readAsk(payload), readContext(payload));
         this.#require(peer, rightFor(ask));
         const hold = readHold(payload);
         const done = (reply: Reply) =>
@@ -266,6 +271,13 @@ export class GroupSockets {
       const error = errorOf(thrown);
       for (const { id } of calls) peer.desk.settle({ id, error: callError(error) });
     }
+  }
+
+  /** A session read as the caller's context demands it. Throws `bad_context`. */
+  #seeing(ask: Ask, context: string | null): Ask {
+    if (context === null || ask.ask !== "range") return ask;
+    const { scope, object } = this.#host;
+    return { ...ask, after: Math.max(ask.after, decodeContext(context, scope).get(object) ?? 0) };
   }
 
   /** The value of a result; takes note of what the socket holds by it (SPEC.md, rules GH). */

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { createClient } from "@skerry/client";
+import { createClient, ERRORS } from "@skerry/client";
 import { barrier, jobQueue, joinFleet } from "@skerry/client/agents";
 import { openGroup, put, when } from "@skerry/client/groups";
 
@@ -20,11 +20,12 @@ const AGENTS = 20;
 const JOBS = 100;
 /** The coordinator plans so many at a time. */
 const WAVE = 10;
-/** Seconds after which an agent that is not heard is gone. */
+/** Seconds after which an agent that is not heard is gone; one whose connection ended, as a killed one's does, is gone after a second. */
 const TTL = 5;
+const HOLD = 1;
 const COORDINATOR = "fleets/couriers/coordinator";
-/** Milliseconds that a part of all this may take; on a busy machine most of it is the start of twenty processes. */
-const PATIENCE = 60_000;
+/** How often the customer looks, ten times a second, before it gives up; on a busy machine most of the time goes into starting twenty processes. */
+const LOOKS = 600;
 
 const url = process.env.SKERRY_URL ?? "http://localhost:8787";
 const [role, name] = process.argv.slice(2);
@@ -42,30 +43,41 @@ async function agent(id) {
     .watch("finished", { from: 0 })
     .next()
     .then(() => process.exit());
-  for (let life = 1; ; life++) {
+  for (let began = false; ; ) {
     const fleet = await enter(group, id);
-    if (life === 1) await barrier(group, "start", AGENTS, { id, lease: fleet.lease });
-    void fleet.coordinate((term) => plan(group, jobs, id, term), { ttl: TTL }).catch(() => {});
-    while (!fleet.signal.aborted) {
-      try {
-        const claim = await jobs.claim({ lease: fleet.lease, by: id, wait: 500 });
-        if (claim !== null) await deliver(id, claim);
-      } catch (error) {
-        if (error.code === "not_held") console.log(`${id} was refused: ${error.message}`);
-        else if (!fleet.signal.aborted && error.code !== "lease_not_found") throw error;
-      }
+    try {
+      if (!began) await barrier(group, "start", AGENTS, { id, lease: fleet.lease });
+      began = true;
+      void fleet.coordinate((term) => plan(group, jobs, id, term)).catch(() => {});
+      while (!fleet.signal.aborted) await work(jobs, id, fleet.lease);
+    } catch (error) {
+      // Cut off for longer than a request may last. Nobody knows what it still holds: it lets go of all of it.
+      if (!fleet.signal.aborted && !passes(error)) throw error;
+      await fleet.leave().catch(() => {});
     }
     console.log(`${id} was given up by the others, and joins again.`);
   }
 }
 
+async function work(jobs, id, lease) {
+  try {
+    const claim = await jobs.claim({ lease, by: id, wait: 500 });
+    if (claim !== null) await deliver(id, claim);
+  } catch (error) {
+    if (error.code === "not_held") console.log(`${id} was refused: ${error.message}`);
+    else if (error.code !== "lease_not_found") throw error;
+  }
+}
+
+const passes = (error) => ERRORS[error.code]?.retryable === true;
+
 async function enter(group, id) {
   for (;;) {
     try {
-      return await joinFleet(group, "couriers", { id, ttl: TTL });
+      return await joinFleet(group, "couriers", { id, liveness: "socket", ttl: TTL, hold: HOLD });
     } catch (error) {
       // Its former life is not over yet, as far as the others know.
-      if (error.code !== "conflict") throw error;
+      if (error.code !== "conflict" && !passes(error)) throw error;
       await sleep(500);
     }
   }
@@ -149,7 +161,7 @@ async function customer() {
   });
 
   await until(async () => (await jobs.counts()).done >= JOBS / 4, "The agents do not get going");
-  const { entry, fence } = await group.leader(COORDINATOR);
+  const { entry, fence } = await insist(() => group.leader(COORDINATOR));
   const coordinator = entry.text;
   const [frozen, ...more] = [...agents.keys()].filter((id) => id !== coordinator);
   const killed = [coordinator, ...more.slice(0, 6)];
@@ -162,8 +174,8 @@ async function customer() {
   await until(async () => (await jobs.counts()).done === JOBS, "The agents do not get done");
   const left = AGENTS - killed.length;
   await until(async () => (await group.range({ prefix: "fleets/couriers/members/" })).count === left, `There are not ${left} agents`);
-  const successor = await group.leader(COORDINATOR);
-  await group.put("finished", "yes");
+  const successor = await insist(() => group.leader(COORDINATOR));
+  await insist(() => group.put("finished", "yes"));
 
   // What was delivered is there once for each job, by whoever the group says completed it.
   const delivered = await group.range({ prefix: "delivered/" });
@@ -193,7 +205,7 @@ async function freeze(group, child, id, parcels) {
     child.kill("SIGSTOP");
     const job = held.key.slice(prefix.length);
     const fence = held.createRevision;
-    const holds = (await group.get(held.key))?.createRevision === fence;
+    const holds = (await insist(() => group.get(held.key)))?.createRevision === fence;
     if (holds && !((parcels.get(job)?.fence ?? 0) >= fence)) {
       console.log(`${id} is frozen with ${job} (fence ${fence}) in its hands.`);
       await until(() => parcels.get(job)?.fence > fence, `Nobody else delivers ${job}`);
@@ -209,8 +221,18 @@ async function freeze(group, child, id, parcels) {
 }
 
 async function until(done, otherwise) {
-  for (const began = Date.now(); !(await done()); await sleep(100)) {
-    if (Date.now() - began > PATIENCE) throw new Error(`${otherwise} within ${PATIENCE / 1000} s.`);
+  for (let looks = 0; !(await insist(done)); await sleep(100)) {
+    if (++looks > LOOKS) throw new Error(`${otherwise} within ${LOOKS / 10} s.`);
+  }
+}
+
+/** Asks again where that may help. */
+async function insist(ask, attempts = 5) {
+  try {
+    return await ask();
+  } catch (error) {
+    if (attempts === 1 || !passes(error)) throw error;
+    return insist(ask, attempts - 1);
   }
 }
 

@@ -15,7 +15,7 @@ afterAll(() => server?.close());
 /** Runs an example as `npm run example` does; rejects, with what it said, where it fails. */
 async function run(name: string, ...args: string[]): Promise<string> {
   const env = { ...process.env, SKERRY_URL: server.url, SKERRY_ADMIN_KEY: server.adminKey };
-  const options = { cwd: ROOT, env, timeout: 120_000 };
+  const options = { cwd: ROOT, env, timeout: 170_000 };
   return (await promisify(execFile)(process.execPath, ["scripts/bootstrap.mjs", "example", name, ...args], options)).stdout;
 }
 

@@ -58,6 +58,24 @@ describe("a fleet", () => {
     await expect(watching).rejects.toThrow("enough");
   });
 
+  it("by its sockets notices within seconds who is gone, a coordinator too, however long the time to live", async () => {
+    const { fake, groups } = setup(3);
+    const join = (n: number) => joinFleet(groups[n]!, "f", { id: `${n}`, liveness: "socket" });
+    const fleets = await settled(fake, Promise.all([join(0), join(1), join(2)]));
+    expect(fleets[0]?.lease).toMatchObject({ ttl: 60, hold: 2 });
+    const inOffice = (fleet: (typeof fleets)[number]) =>
+      fleet.coordinate((term) => new Promise((resolve) => term.signal.addEventListener("abort", resolve)));
+    for (const fleet of fleets) {
+      inOffice(fleet).catch(() => {});
+      await pass(fake, 500);
+    }
+    expect(await settled(fake, fleets[2]!.coordinator())).toMatchObject({ id: "0" });
+    groups[0].close();
+    await pass(fake, 3000);
+    expect((await settled(fake, fleets[2]!.members())).map(({ id }) => id)).toEqual(["1", "2"]);
+    expect(await settled(fake, fleets[2]!.coordinator())).toMatchObject({ id: "1" });
+  });
+
   it("has one coordinator at a time; another takes over when it dies, and its late words are refused", async () => {
     const { fake, groups } = setup(3);
     const fleets = await settled(fake, Promise.all(groups.map((group, n) => joinFleet(group, "f", { id: `${n}`, ttl: 3 }))));

@@ -10,8 +10,15 @@ export type FleetOptions<About = unknown> = {
   id?: string;
   /** What the others are to know of it, as JSON. */
   about?: About;
-  /** Seconds after which an agent that is not heard is gone; 10 unless given. */
+  /**
+   * By what the others know that an agent is gone. `lease` (unless given): it was not heard for `ttl` seconds. `socket`: its connection to
+   * the group ended, by whatever, and it did not come back within `hold` seconds; `ttl` is the backstop then.
+   */
+  liveness?: "lease" | "socket";
+  /** Seconds after which an agent that is not heard is gone; 10 unless given, with `liveness: "socket"` 60. */
   ttl?: number;
+  /** Seconds that an agent whose connection broke has to come back, with `liveness: "socket"`; 2 unless given. */
+  hold?: number;
   signal?: AbortSignal;
 };
 
@@ -19,6 +26,9 @@ export type FleetOptions<About = unknown> = {
 export type Member<About = unknown> = { id: string; about: About; since: number };
 
 const TTL = 10;
+/** Keep-alives are only the backstop then, and each costs something. */
+const TTL_WITH_SOCKET = 60;
+const HOLD = 2;
 
 /**
  * Joins a fleet: while this process lives and reaches the group, the others see it as a member.
@@ -27,8 +37,10 @@ const TTL = 10;
  * console.log((await fleet.members()).length);
  */
 export async function joinFleet<About = unknown>(group: Group, name: string, options: FleetOptions<About> = {}): Promise<Fleet<About>> {
-  const { id = group.runtime.uuid(), about = null as About, ttl = TTL, signal } = options;
-  const lease = await group.lease(ttl, { signal });
+  const { id = group.runtime.uuid(), about = null as About, liveness = "lease", signal } = options;
+  const bySocket = liveness === "socket";
+  const { ttl = bySocket ? TTL_WITH_SOCKET : TTL, hold = HOLD } = options;
+  const lease = await group.lease(ttl, { signal, hold: bySocket ? hold : undefined });
   const key = `${membersOf(name)}${encodeURIComponent(id)}`;
   try {
     const { succeeded, revision } = await group
@@ -106,15 +118,17 @@ export class Fleet<About = unknown> {
   /**
    * Stands for election, as often as it takes, and runs `work` whenever this agent is the fleet's coordinator, of whom there is
    * one at a time. `work` stops when `term.signal` is aborted, and fences what it does by `term.guard` or `term.fence`. Resolves
-   * to what it returns, and then this agent coordinates no more; where the office was lost meanwhile, stands again.
+   * to what it returns, and then this agent coordinates no more; where the office was lost meanwhile, stands again. The office is lost
+   * as the membership is: after `ttl`, that of the membership unless given, or with its connection.
    */
   async coordinate<T>(
     work: (term: Leadership) => Promise<T>,
-    { ttl = TTL, signal }: { ttl?: number; signal?: AbortSignal } = {},
+    { ttl = this.lease.ttl, signal }: { ttl?: number; signal?: AbortSignal } = {},
   ): Promise<T> {
     const until = signal === undefined ? this.signal : AbortSignal.any([signal, this.signal]);
     for (;;) {
-      const term = await this.#group.campaign(electionOf(this.name), this.id, { ttl, signal: until });
+      const hold = this.lease.hold ?? undefined;
+      const term = await this.#group.campaign(electionOf(this.name), this.id, { ttl, hold, signal: until });
       try {
         const done = await work(term);
         if (!term.signal.aborted) return done;

@@ -143,6 +143,57 @@ describe("a lease", () => {
     }
   });
 
+  describe("that the connection holds", () => {
+    const open = (fake: FakeGroup) => fake.connections.filter(({ readyState }) => readyState === 1);
+
+    it("ends soon after its holder's connection, long before its time to live, and keeps that connection open", async () => {
+      const { fake, groups } = setup(2);
+      const [ada, bob] = groups as [(typeof groups)[0], (typeof groups)[0]];
+      const lease = await settled(fake, ada.lease(60, { hold: 2 }));
+      await settled(fake, ada.put("here", "ada", { lease }));
+      await pass(fake, 15_000);
+      expect(open(fake).length).toBe(1);
+      // The process dies: nobody comes back.
+      ada.close();
+      await pass(fake, 1900);
+      expect((await settled(fake, bob.get("here")))?.text).toBe("ada");
+      await pass(fake, 500);
+      expect(await settled(fake, bob.get("here"))).toBeNull();
+    });
+
+    it("outlives connections that break, replicas that are left, and a leader that is lost, as long as its holder comes back", async () => {
+      const { fake, group } = setup();
+      const lease = await settled(fake, group.lease(60, { hold: 2 }));
+      for (let i = 0; i < 10; i++) {
+        open(fake)[0]?.break();
+        await pass(fake, 3000);
+        expect(open(fake).length).toBe(1);
+      }
+      fake.leased = false;
+      fake.kill(1);
+      await settled(fake, group.put("a", "b"));
+      expect(fake.leader).not.toBe(1);
+      await pass(fake, 30_000);
+      expect(lease.signal.aborted).toBe(false);
+      expect(fake.store.leases().length).toBe(1);
+      await settled(fake, lease.revoke());
+      await pass(fake, 5000);
+      expect(open(fake)).toEqual([]);
+    });
+
+    it("is known to be lost when its holder comes back too late", async () => {
+      const { fake, group } = setup();
+      const lease = await settled(fake, group.lease(60, { hold: 1 }));
+      for (const member of [1, 2, 3]) fake.hung.add(member);
+      open(fake)[0]?.break();
+      await pass(fake, 3000);
+      expect(fake.store.leases()).toEqual([]);
+      fake.heal();
+      await pass(fake, 10_000);
+      expect(lease.signal.reason).toMatchObject({ code: "lease_not_found" });
+    });
+  });
+
   it("that is not kept alive ends by itself, unless it is renewed by hand", async () => {
     const { fake, group } = setup();
     const lease = await settled(fake, group.lease(3, { keepAlive: false }));

@@ -39,10 +39,10 @@ export async function campaign(
   group: Group,
   name: string,
   value: Bytes,
-  { ttl = TTL, wait, signal }: ElectionOptions,
+  { ttl = TTL, hold, wait, signal }: ElectionOptions,
 ): Promise<Leadership> {
   return within(group.runtime, wait, signal, `The election "${name}" was not won within ${wait} ms.`, async (until) => {
-    const lease = await group.lease(ttl, { signal: until });
+    const lease = await group.lease(ttl, { signal: until, hold });
     return holding(lease, async () => {
       const either = until === undefined ? lease.signal : AbortSignal.any([until, lease.signal]);
       const { leader } = await group.carryOut(campaignSteps(byteString(name), BigInt(lease.id), byteString(value)), either);

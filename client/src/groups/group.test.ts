@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { decodeContext } from "../../../core/wire/context.ts";
 import { SkerryError } from "../../../core/wire/errors.ts";
 import { FakeGroup } from "../testing/group.fixture.ts";
-import { del, get, json, openGroup, put, range, when } from "./index.ts";
+import { del, type Group, get, json, openGroup, put, range, when } from "./index.ts";
 
 function setup() {
   const fake = new FakeGroup();
@@ -40,6 +41,35 @@ describe("a group's keys", () => {
       expect(await group.delete({ prefix: "g" }, { previous: true })).toMatchObject({ deleted: 1, previous: [{ text: "sechs" }] });
       expect(await group.get("größe")).toBeNull();
       expect(group.revision).toBe(fake.store.revision);
+    };
+    await settled(fake, run());
+  });
+
+  it("are seen by whoever is handed the context of who wrote them, or watched them", async () => {
+    const { fake } = setup();
+    const clients = [1, 2, 3].map(() => fake.client());
+    const [ada, bob, eve] = clients.map((client) => openGroup(client, "desk")) as [Group, Group, Group];
+    const run = async () => {
+      expect(clients[0]!.context).toBeNull();
+      await ada.put("a", "1");
+      await ada.put("a", "2");
+      const context = clients[0]!.context!;
+      const scope = { project: "main", jurisdiction: "global" } as const;
+      expect([...decodeContext(context, scope)]).toEqual([["v1/main/global/groups/group/desk", 3]]);
+      // One that does not know yet how the group is called hands the token on; then it knows.
+      clients[1]!.see(context);
+      await bob.get("a", { level: "session" });
+      expect(fake.sessionReads).toEqual([{ after: 0, context }]);
+      const watch = bob.watch("a", { from: 3 });
+      await ada.put("a", "3");
+      await watch.next();
+      expect(bob.revision).toBe(4);
+      await watch.return?.();
+      await eve.get("a");
+      await ada.put("a", "4");
+      clients[2]!.see(clients[0]!.context!);
+      await eve.get("a", { level: "session" });
+      expect(fake.sessionReads.at(-1)).toEqual({ after: 5, context: null });
     };
     await settled(fake, run());
   });

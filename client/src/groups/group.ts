@@ -41,6 +41,8 @@ export class Group {
   readonly #leases = new Set<Lease>();
   #session: WriteSession;
   #revision = 0;
+  /** The group's name in a `Skerry-Context`; null: not known before its first greeting. */
+  #object: string | null = null;
 
   /** @internal Use `openGroup`. */
   constructor(http: Http, name: string) {
@@ -49,9 +51,9 @@ export class Group {
     this.#session = this.#newSession();
   }
 
-  /** The latest revision that this client has seen. */
+  /** The latest revision that this client has seen. The client's `context` has it too, for others to see as much. */
   get revision(): number {
-    return this.#revision;
+    return this.#object === null ? this.#revision : Math.max(this.#revision, this.#http.seen(this.#object));
   }
 
   /** Creates the group, or confirms that it is so; `conflict` where it exists with another configuration. Needs `admin`. */
@@ -144,7 +146,7 @@ export class Group {
     const from = options.from === undefined ? null : String(options.from);
     const target = targetOf(span, options);
     const subscription = this.#near(target).subscribe(target, from, options.credit ?? CREDIT);
-    return new Watch(subscription, from, options.signal);
+    return new Watch(subscription, from, options.signal, (revision) => this.#saw(revision));
   }
 
   /** What is there, and then each change, for as long as it is read; where history was forgotten, what is there once more. */
@@ -152,17 +154,29 @@ export class Group {
     return follow(this, span, options);
   }
 
-  /** Grants a lease of so many seconds, which is kept alive until it is revoked, unless `keepAlive` is false. */
-  async lease(ttl: number, options: WriteOptions & { keepAlive?: boolean } = {}): Promise<Lease> {
+  /**
+   * Grants a lease of so many seconds, which is kept alive until it is revoked, unless `keepAlive` is false. With `hold` it ends so
+   * many seconds after this client's connection does, if the client does not come back meanwhile: a holder that dies is noticed
+   * long before its `ttl`, which can be long then. `ttl` remains what counts where the group's replica dies with the connection.
+   */
+  async lease(ttl: number, options: WriteOptions & { keepAlive?: boolean; hold?: number | undefined } = {}): Promise<Lease> {
+    const { hold = null, keepAlive = true } = options;
     const { id, ttl: granted, at } = await this.#grant(ttl, options);
+    const socket = this.#leader();
     const host = {
       runtime: this.#http.runtime,
-      renew: (lease: string, timeout: number) => this.#renew(lease, timeout),
+      renew: (lease: string, timeout: number, seconds: number | null) => this.#renew(lease, timeout, seconds),
       revoke: (lease: string) => this.#revoke(lease),
-      ended: (lease: Lease) => void this.#leases.delete(lease),
+      ended: (lease: Lease) => {
+        this.#leases.delete(lease);
+        if (hold !== null) socket.unpin();
+      },
     };
-    const lease = new Lease(host, id, granted, at, options.keepAlive ?? true);
+    if (hold !== null) socket.pin();
+    const lease = new Lease(host, id, granted, at, keepAlive, hold);
     this.#leases.add(lease);
+    // Held from the beginning, as far as can be; if not, the next renewal sees to it.
+    if (hold !== null) await lease.renew().catch(() => {});
     return lease;
   }
 
@@ -265,11 +279,17 @@ export class Group {
   async #read(request: RangeRequest, options: ReadOptions): Promise<Answered> {
     const read = readLevel(options.level);
     const socket = read.level === "linearizable" ? this.#leader() : this.#near();
-    return this.#call(
-      socket,
-      { text: textOf({ ask: "range", request, read, after: read.level === "session" ? this.#revision : 0 }) },
-      options,
-    );
+    const session = read.level === "session";
+    const ask = writeAsk({ ask: "range", request, read, after: session ? this.revision : 0 });
+    // What the context says of this group only the group can tell, as long as its name there is not known here.
+    const context = session && this.#object === null ? this.#http.context : null;
+    return this.#call(socket, { text: JSON.stringify(context === null ? ask : { ...ask, context }) }, options);
+  }
+
+  #saw(revision: number): void {
+    if (revision <= this.#revision) return;
+    this.#revision = revision;
+    if (this.#object !== null) this.#http.saw(this.#object, revision);
   }
 
   async #call(
@@ -278,7 +298,7 @@ export class Group {
     options: GroupCallOptions,
   ): Promise<Answered> {
     const answered = readAnswer(await socket.call({ ...call, timeout: options.timeout ?? TIMEOUT, signal: options.signal }));
-    this.#revision = Math.max(this.#revision, answered.revision);
+    this.#saw(answered.revision);
     return answered;
   }
 
@@ -317,8 +337,10 @@ export class Group {
     }
   }
 
-  async #renew(id: string, timeout: number): Promise<number> {
-    const answered = await this.#call(this.#leader(), { text: textOf({ ask: "leaseKeepAlive", id: BigInt(id) }) }, { timeout });
+  async #renew(id: string, timeout: number, hold: number | null = null): Promise<number> {
+    const ask = writeAsk({ ask: "leaseKeepAlive", id: BigInt(id) });
+    const text = JSON.stringify(hold === null ? ask : { ...ask, hold });
+    const answered = await this.#call(this.#leader(), { text }, { timeout });
     return answered.value.told === "leaseKeepAlive" ? answered.value.response.ttl : 0;
   }
 
@@ -348,7 +370,11 @@ export class Group {
 
   #socket(place: "leader" | "near"): GroupSocket {
     const probe = () => this.#http.request("GET", path(this.name), { attempts: 1 }, () => {});
-    return new GroupSocket(this.#http, `${path(this.name)}/socket`, place, probe);
+    const greeted = (object: string | null) => {
+      this.#object ??= object;
+      if (place === "leader") for (const lease of this.#leases) lease.reconnected();
+    };
+    return new GroupSocket(this.#http, `${path(this.name)}/socket`, place, { probe, greeted });
   }
 
   #newSession(): WriteSession {

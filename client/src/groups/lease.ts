@@ -4,8 +4,8 @@ import type { Runtime } from "../runtime.ts";
 /** What a lease needs of its group. */
 export type LeaseHost = {
   readonly runtime: Runtime;
-  /** @returns seconds that the lease lives from now on; 0: it has ended. */
-  renew(id: string, timeout: number): Promise<number>;
+  /** @returns seconds that the lease lives from now on; 0: it has ended. `hold`: seconds that it may outlive the connection. */
+  renew(id: string, timeout: number, hold: number | null): Promise<number>;
   revoke(id: string): Promise<void>;
   ended(lease: Lease): void;
 };
@@ -13,12 +13,17 @@ export type LeaseHost = {
 /** A third of the time to live, so that two renewals may fail. */
 const RENEW_AT = 1 / 3;
 
-/** Keys that live as long as their holder: renewed until it is revoked, or the holder is gone for `ttl` seconds. */
+/**
+ * Keys that live as long as their holder: renewed until it is revoked, or the holder is gone for `ttl` seconds, or for `hold` seconds
+ * where the end of its connection is noticed.
+ */
 export class Lease {
   /** In digits: 64 bits are more than a number holds. */
   readonly id: string;
   /** Seconds. */
   readonly ttl: number;
+  /** Seconds that it outlives the connection of its holder; null: its whole `ttl`. */
+  readonly hold: number | null;
   readonly #host: LeaseHost;
   readonly #keepAlive: boolean;
   readonly #lost = new AbortController();
@@ -28,16 +33,20 @@ export class Lease {
   #ended = false;
 
   /** @param granted when it was asked for: it may have begun to run then. */
-  constructor(host: LeaseHost, id: string, ttl: number, granted: number, keepAlive: boolean) {
+  constructor(host: LeaseHost, id: string, ttl: number, granted: number, keepAlive: boolean, hold: number | null = null) {
     this.#host = host;
     this.id = id;
     this.ttl = ttl;
+    this.hold = hold;
     this.#until = granted + ttl * 1000;
     this.#keepAlive = keepAlive;
     this.#rest(keepAlive ? this.#period : this.#left);
   }
 
-  /** Aborted, with `lease_not_found` as the reason, once the lease has ended or may have. */
+  /**
+   * Aborted, with `lease_not_found` as the reason, once the lease has ended or may have. With `hold` the others may know before: the
+   * group notices the end of a connection that this end still believes in.
+   */
   get signal(): AbortSignal {
     return this.#lost.signal;
   }
@@ -57,11 +66,16 @@ export class Lease {
   /** Renews it once; while it is kept alive there is no need to. Throws `lease_not_found`. */
   async renew(): Promise<void> {
     const sent = this.#host.runtime.now();
-    if (this.#ended || (await this.#host.renew(this.id, this.#left)) <= 0) {
+    if (this.#ended || (await this.#host.renew(this.id, this.#left, this.hold)) <= 0) {
       this.#lose();
       throw this.#lost.signal.reason;
     }
     this.#until = Math.max(this.#until, sent + this.ttl * 1000);
+  }
+
+  /** On another connection: whoever holds it there has to say so. */
+  reconnected(): void {
+    if (this.hold !== null && this.#keepAlive && !this.#ended) this.#rest(0);
   }
 
   get #period(): number {

@@ -9,6 +9,8 @@ import { byteString, textOf } from "./values.ts";
 export type LockOptions = {
   /** Seconds after which a holder that is not heard loses the lock; 10 unless given. */
   ttl?: number;
+  /** Seconds after which a holder loses the lock whose connection is gone, in place of `ttl`; see `group.lease`. */
+  hold?: number | undefined;
   /** Milliseconds to wait for it; for as long as it takes, unless given. Then `timed_out` is thrown. */
   wait?: number;
   signal?: AbortSignal | undefined;
@@ -30,9 +32,9 @@ export type Lock = {
 
 const TTL = 10;
 
-export async function acquire(group: Group, name: string, { ttl = TTL, wait, signal }: LockOptions): Promise<Lock> {
+export async function acquire(group: Group, name: string, { ttl = TTL, hold, wait, signal }: LockOptions): Promise<Lock> {
   return within(group.runtime, wait, signal, `The lock "${name}" was not free within ${wait} ms.`, async (until) => {
-    const lease = await group.lease(ttl, { signal: until });
+    const lease = await group.lease(ttl, { signal: until, hold });
     return holding(lease, async () => {
       const held = await group.carryOut(
         lockSteps(byteString(name), BigInt(lease.id)),

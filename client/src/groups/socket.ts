@@ -25,6 +25,14 @@ const CONNECTING = 3_000;
 /** A connection on which nothing came for so long is given up, although the replica lives. */
 const DEAD = 5_000;
 
+/** What a socket has to do with its group. */
+export type GroupSocketHost = {
+  /** Asked after a connection failed: throws what makes another attempt pointless. */
+  probe(): Promise<void>;
+  /** For each connection, once it is there. `object`: the group's name in a context, where the server says it. */
+  greeted(object: string | null): void;
+};
+
 /** Which replica a socket is for: the leader, who alone writes, or the nearest, who tells what happens. */
 export type Place = "leader" | "near";
 
@@ -33,7 +41,7 @@ export class GroupSocket {
   readonly #http: Http;
   readonly #path: string;
   readonly #place: Place;
-  readonly #probe: () => Promise<void>;
+  readonly #host: GroupSocketHost;
   readonly #calls: Calls;
   readonly #subscriptions = new Map<number, Subscription>();
   readonly #timers = new Set<() => void>();
@@ -58,12 +66,14 @@ export class GroupSocket {
   #going = false;
   #scout: Scout | null = null;
   #rtt = 0;
+  /** What needs the connection although nothing is said on it. */
+  #pins = 0;
 
-  constructor(http: Http, path: string, place: Place, probe: () => Promise<void>) {
+  constructor(http: Http, path: string, place: Place, host: GroupSocketHost) {
     this.#http = http;
+    this.#host = host;
     this.#path = path;
     this.#place = place;
-    this.#probe = probe;
     const self = this;
     this.#calls = new Calls(http.runtime, {
       get ready() {
@@ -90,6 +100,17 @@ export class GroupSocket {
       [...this.#subscriptions.values()].map((each) => each.target),
       target,
     );
+  }
+
+  /** Keeps a connection, until {@link unpin}. */
+  pin(): void {
+    this.#pins++;
+    this.#busy();
+  }
+
+  unpin(): void {
+    this.#pins--;
+    this.#restIdle();
   }
 
   call(request: CallRequest): Promise<unknown> {
@@ -126,7 +147,7 @@ export class GroupSocket {
   #start(): void {
     this.#link ??= new Link(
       this.#http,
-      { path: () => this.#url(), protocols: [SUBPROTOCOL], binary: false, silence: SILENCE, pause: PAUSE, probe: this.#probe },
+      { path: () => this.#url(), protocols: [SUBPROTOCOL], binary: false, silence: SILENCE, pause: PAUSE, probe: this.#host.probe },
       {
         open: () => {
           this.#calls.connected();
@@ -163,6 +184,7 @@ export class GroupSocket {
         this.#not = null;
         this.#returning = false;
         this.#link?.greeted(frame.expiresAt);
+        this.#host.greeted(frame.object ?? null);
         return;
       case "token_ok":
         this.#link?.greeted(frame.expiresAt);
@@ -300,11 +322,11 @@ export class GroupSocket {
   }
 
   #restIdle(): void {
-    if (this.#calls.size > 0 || this.#subscriptions.size > 0 || this.#link === null) return;
+    if (this.#calls.size > 0 || this.#subscriptions.size > 0 || this.#pins > 0 || this.#link === null) return;
     this.#cancelIdle?.();
     this.#cancelIdle = this.#http.runtime.timer(IDLE, () => {
       this.#cancelIdle = null;
-      if (this.#calls.size === 0 && this.#subscriptions.size === 0) this.#drop();
+      if (this.#calls.size === 0 && this.#subscriptions.size === 0 && this.#pins === 0) this.#drop();
     });
   }
 

@@ -38,9 +38,12 @@ export function targetOf(span: Span, { previous = false, only }: WatchOptions): 
 export class Watch implements GroupWatch {
   readonly #subscription: Subscription;
   readonly #signal: AbortSignal | undefined;
+  readonly #saw: (revision: number) => void;
   #position: string | null;
 
-  constructor(subscription: Subscription, from: string | null, signal: AbortSignal | undefined) {
+  /** @param saw told of each revision that was told here. */
+  constructor(subscription: Subscription, from: string | null, signal: AbortSignal | undefined, saw: (revision: number) => void) {
+    this.#saw = saw;
     this.#subscription = subscription;
     this.#position = from;
     this.#signal = signal;
@@ -81,6 +84,7 @@ export class Watch implements GroupWatch {
       if (more) continue;
       this.#position = item.position;
       const revision = parsePosition(item.position)?.at ?? 0;
+      this.#saw(revision);
       // Without events it only says how far nothing happened.
       if (events.length > 0) return { value: { revision, events }, done: false };
     }

@@ -4,7 +4,8 @@ import type { Ask, Reply } from "../../../core/consensus/replica/types.ts";
 import { type Answered, writeAnswer } from "../../../core/consensus/socket/answers.ts";
 import { callError } from "../../../core/consensus/socket/call-errors.ts";
 import { errorOfReply } from "../../../core/consensus/socket/errors.ts";
-import { readAsk, readHint } from "../../../core/consensus/socket/requests.ts";
+import { Holds } from "../../../core/consensus/socket/holds.ts";
+import { readAsk, readContext, readHint, readHold } from "../../../core/consensus/socket/requests.ts";
 import { WatchTargets } from "../../../core/consensus/socket/watches.ts";
 import { CallDesk, CallLoad } from "../../../core/wire/calls.ts";
 import { errorOf, type SkerryError } from "../../../core/wire/errors.ts";
@@ -26,6 +27,7 @@ export class FakeGroup {
   readonly store = new KvStore();
   readonly connections: Connection[] = [];
   readonly load = new CallLoad();
+  readonly holds = new Holds<Connection>();
   leader = 1;
   /** Followers believe that the leader lives. */
   leased = true;
@@ -38,6 +40,8 @@ export class FakeGroup {
   /** Lets a write happen and its answer get lost: the connection breaks before it is sent. */
   loseNextAnswer = false;
   readonly refusals: SkerryError[] = [];
+  /** What session reads demanded: a revision, and a context. */
+  readonly sessionReads: { after: number; context: string | null }[] = [];
   readonly #leases = new Map<bigint, { ttl: number; until: number }>();
 
   constructor(time = new VirtualTime()) {
@@ -121,6 +125,14 @@ export class FakeGroup {
     }
   }
 
+  /** A connection is gone, as far as the group knows. */
+  released(connection: Connection): void {
+    for (const { id, within } of this.holds.closed(connection)) {
+      const lease = this.#leases.get(id);
+      if (lease !== undefined) lease.until = Math.min(lease.until, this.time.now + within);
+    }
+  }
+
   /** Ends the leases whose time is over. */
   expire(): void {
     for (const [id, { until }] of this.#leases) if (until <= this.time.now) this.apply({ op: "leaseRevoke", request: { id } }, null);
@@ -172,6 +184,7 @@ export class Connection implements Socket {
   readonly #desk: CallDesk;
   readonly #held: string[] = [];
   #session: Session | null = null;
+  #opened = 0;
 
   constructor(group: FakeGroup, member: number, url: string) {
     this.#group = group;
@@ -189,6 +202,7 @@ export class Connection implements Socket {
   close(): void {
     this.readyState = 3;
     this.#session = null;
+    this.#group.released(this);
   }
 
   /** The connection is cut. */
@@ -214,8 +228,9 @@ export class Connection implements Socket {
       return;
     }
     this.readyState = 1;
+    this.#opened = this.#group.time.now;
     this.onopen?.(undefined as never);
-    const { session, effects } = Session.open(null, this.member);
+    const { session, effects } = Session.open(null, { member: this.member, object: "v1/main/global/groups/group/desk" });
     this.#session = session;
     this.#perform(effects);
   }
@@ -255,9 +270,17 @@ export class Connection implements Socket {
     this.#group.frames++;
     for (const { id, payload } of this.#desk.admit(frame, size)) {
       try {
-        const reply = this.#group.ask(this.member, readAsk(payload), readHint(payload).silent);
-        if (reply.reply === "ok") this.#desk.settle({ id, value: writeAnswer(reply) });
-        else this.#desk.settle({ id, error: callError(errorOfReply(reply)) });
+        const ask = readAsk(payload);
+        if (ask.ask === "range" && ask.read.level === "session")
+          this.#group.sessionReads.push({ after: ask.after, context: readContext(payload) });
+        const reply = this.#group.ask(this.member, ask, readHint(payload).silent);
+        const hold = readHold(payload);
+        if (reply.reply === "ok") {
+          const { value } = reply;
+          if (hold !== null && value.told === "leaseKeepAlive" && value.response.ttl > 0)
+            this.#group.holds.hold(this, `${value.response.id}`, hold, 1, this.#opened);
+          this.#desk.settle({ id, value: writeAnswer(reply) });
+        } else this.#desk.settle({ id, error: callError(errorOfReply(reply)) });
       } catch (thrown) {
         this.#desk.settle({ id, error: callError(errorOf(thrown)) });
       }

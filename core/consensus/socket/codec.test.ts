@@ -8,7 +8,7 @@ import { answered, ask, bytes, kv } from "./asks.fixture.ts";
 import { readBytes, writeBytes } from "./bytes.ts";
 import { callError, errorOfCall } from "./call-errors.ts";
 import { errorOfKv, errorOfReply } from "./errors.ts";
-import { readAsk, readHint, readHold, rightFor, writeAsk } from "./requests.ts";
+import { readAsk, readContext, readHint, readHold, rightFor, writeAsk } from "./requests.ts";
 import { readTarget, writeTarget } from "./spec.ts";
 
 const overJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
@@ -61,6 +61,14 @@ describe("the codec of a group's socket", () => {
     expect(readAsk({ range: { key: "k" } })).toMatchObject({ ask: "range", read: { level: "linearizable" }, after: 0 });
   });
 
+  it("[GC8] a context goes with a session read alone", () => {
+    const read = { range: { key: "a" }, level: "session" };
+    expect([readContext(read), readContext({ ...read, context: "t" })]).toEqual([null, "t"]);
+    expect(codeOf(() => readContext({ ...read, context: 7 }))).toBe("bad_request");
+    expect(codeOf(() => readContext({ ...read, level: "stale", context: "t" }))).toBe("bad_request");
+    expect(codeOf(() => readContext({ put: { key: "k", value: "" }, level: "session", context: "t" }))).toBe("bad_request");
+  });
+
   it("[GH1] a hold is a time beside a keep-alive", () => {
     const keepAlive = { leaseKeepAlive: { id: "7" } };
     expect([readHold(keepAlive), readHold({ ...keepAlive, hold: 0 }), readHold({ ...keepAlive, hold: 1.5 })]).toEqual([null, 0, 1.5]);
@@ -69,7 +77,20 @@ describe("the codec of a group's socket", () => {
   });
 
   it("[GC3] no payload makes a reader throw anything but bad_request", () => {
-    const names = fc.constantFrom("key", "put", "txn", "session", "level", "range", "id", "compare", "success", "demand", "hold");
+    const names = fc.constantFrom(
+      "key",
+      "put",
+      "txn",
+      "session",
+      "level",
+      "range",
+      "id",
+      "compare",
+      "success",
+      "demand",
+      "hold",
+      "context",
+    );
     const near = fc.tuple(ask, names, fc.jsonValue(), fc.boolean()).map(([value, name, other, outside]) => {
       const written = writeAsk(value);
       const [kind, inner] = Object.entries(written)[0] as [string, object];
@@ -80,6 +101,7 @@ describe("the codec of a group's socket", () => {
         expect(["none", "bad_request"]).toContain(codeOf(() => readAsk(payload)));
         expect(["none", "bad_request"]).toContain(codeOf(() => readHint(payload)));
         expect(["none", "bad_request"]).toContain(codeOf(() => readHold(payload)));
+        expect(["none", "bad_request"]).toContain(codeOf(() => readContext(payload)));
       }),
       { numRuns: 2000 },
     );

@@ -69,6 +69,15 @@ export function readHold(payload: unknown): number | null {
   return hold;
 }
 
+/** The caller's `Skerry-Context` beside a read at the level `session`; null: none. Throws `bad_request`. */
+export function readContext(payload: unknown): string | null {
+  const { context, range, level } = members(payload, "call");
+  if (context === undefined) return null;
+  if (typeof context !== "string" || range === undefined || level !== "session")
+    throw wrong("context", 'a Skerry-Context token, beside a range at the level "session"', context);
+  return context;
+}
+
 /** The inverse of {@link writeAsk}; throws `bad_request` with a sentence that names the member. */
 export function readAsk(payload: unknown): Ask {
   const call = members(payload, "call");

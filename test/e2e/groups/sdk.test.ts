@@ -1,6 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { joinFleet } from "../../../client/src/agents/index.ts";
 import { openGroup, put, when } from "../../../client/src/groups/index.ts";
 import { type Client, createClient, type Grant } from "../../../client/src/index.ts";
+import type { Socket } from "../../../client/src/runtime.ts";
 import { type Server, startServer } from "../harness.ts";
 
 let server: Server;
@@ -157,7 +161,62 @@ describe("a group's socket", () => {
   });
 });
 
+describe("what a client has seen", () => {
+  it("over a socket another one sees too that is handed its context, over a socket and by HTTP, at a replica that trails", async () => {
+    await admin.groups.create("seen");
+    await admin.groups.transfer("seen", 1);
+    const ada = openGroup(admin, "seen");
+    await ada.put("k", "0");
+    // All that this one does is done by a follower, which hears of commits a little later.
+    const connect = (url: string, protocols: string[]) => new WebSocket(url.replace(/to=\w+/, "to=2"), protocols) as unknown as Socket;
+    const reader = createClient({ url: server.url, token: server.adminKey, runtime: { connect } });
+    const bob = openGroup(reader, "seen");
+    let trailed = 0;
+    for (let i = 1; i <= 20; i++) {
+      await ada.put("k", `${i}`);
+      if ((await bob.get("k", { level: "stale" }))?.text !== `${i}`) trailed++;
+      reader.see(admin.context!);
+      // The first read does not know yet under which name a context has the group.
+      const each = i === 1 ? openGroup(reader, "seen") : bob;
+      expect(await each.range("k", { level: "session" })).toMatchObject({ entries: [{ text: `${i}` }], level: "session" });
+      if (each !== bob) each.close();
+    }
+    expect(trailed).toBeGreaterThan(0);
+    // And by HTTP what was written by the socket.
+    const { revision } = await ada.put("k", "last");
+    const headers = { authorization: `Bearer ${server.adminKey}`, "skerry-context": admin.context!, "skerry-level": "session" };
+    const body = JSON.stringify({ key: btoa("k") });
+    const read = await fetch(`${server.url}/v1/groups/seen/v3/kv/range`, { method: "POST", headers, body });
+    expect(read.headers.get("skerry-level")).toBe("session");
+    expect(await read.json()).toMatchObject({ kvs: [{ value: btoa("last"), mod_revision: `${revision}` }] });
+    for (const each of [ada, bob]) each.close();
+  });
+});
+
 describe("coordination", () => {
+  it("a member that is killed is gone within seconds where its socket is what keeps it there", async () => {
+    await admin.groups.create("alive");
+    const group = openGroup(admin, "alive");
+    const code = `
+      import { createClient } from ${JSON.stringify(new URL("../../../client/src/index.ts", import.meta.url).href)};
+      import { joinFleet } from ${JSON.stringify(new URL("../../../client/src/agents/index.ts", import.meta.url).href)};
+      import { openGroup } from ${JSON.stringify(new URL("../../../client/src/groups/index.ts", import.meta.url).href)};
+      const group = openGroup(createClient({ url: process.env.URL, token: process.env.TOKEN }), "alive");
+      await joinFleet(group, "f", { id: "mortal", liveness: "socket", ttl: 600, hold: 1 });
+      console.log("there");`;
+    const env = { ...process.env, URL: server.url, TOKEN: server.adminKey };
+    const child = spawn(process.execPath, ["--input-type=module", "-e", code], { env, stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    await once(child.stdout, "data");
+    const fleet = await joinFleet(group, "f", { id: "survivor", liveness: "socket", hold: 1 });
+    const ids = async () => (await fleet.members()).map(({ id }) => id);
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    expect(await ids()).toEqual(["mortal", "survivor"]);
+    child.kill("SIGKILL");
+    await expect.poll(ids, { timeout: 30_000 }).toEqual(["survivor"]);
+    group.close();
+  });
+
   it("at most one holds a lock, and each holder has a higher fence", async () => {
     await admin.groups.create("locks");
     const clients = [1, 2, 3].map(() => openGroup(admin, "locks"));
