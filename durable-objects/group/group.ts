@@ -44,7 +44,7 @@ export class Group extends DurableObject<Env> {
       wake: () => void (this.#replica && !this.#faults.hung && this.#do((replica, now) => replica.wake(now))),
       lease: () => void (this.#opened() && this.#do((replica, now) => replica.alarm(now))),
       expire: () => {
-        for (const socket of closeExpired(ctx, Date.now())) this.#sockets?.closed(socket);
+        for (const socket of closeExpired(ctx, Date.now())) this.#closed(socket);
         this.#wakeups.expires(earliestExpiry(ctx));
       },
       failed: (name, error) => this.#warn(`the alarm "${name}" failed`, error),
@@ -124,7 +124,7 @@ export class Group extends DurableObject<Env> {
 
   /** A token was revoked: its sockets close now. */
   async revoked(tokenId: string): Promise<void> {
-    for (const socket of closeToken(this.ctx, tokenId)) this.#sockets?.closed(socket);
+    for (const socket of closeToken(this.ctx, tokenId)) this.#closed(socket);
   }
 
   /** The Worker opens a socket here, having authorised it. */

@@ -19,6 +19,8 @@ export class Alarms {
   #armed: number | null | undefined;
   #ready = false;
   #failures = new Map<string, number>();
+  /** Whose time has come: its deadline is over, although its row is still there. */
+  #firing: string | null = null;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -37,7 +39,7 @@ export class Alarms {
 
   /** Like {@link schedule}, but an earlier deadline of that name stays as it is. */
   scheduleBy(name: string, at: number): void {
-    const current = this.at(name);
+    const current = name === this.#firing ? null : this.at(name);
     this.schedule(name, current === null ? at : Math.min(current, at));
   }
 
@@ -80,6 +82,7 @@ export class Alarms {
     for (const name of this.due(now)) {
       const before = this.at(name);
       if (before === null || before > now) continue; // an earlier handler cancelled or moved it
+      this.#firing = name;
       try {
         await handle(name);
         this.#failures.delete(name);
@@ -89,6 +92,8 @@ export class Alarms {
         this.#failures.set(name, failures);
         failed?.(name, error);
         this.schedule(name, now + Math.min(RETRY_MAX, RETRY_FIRST * 2 ** (failures - 1)));
+      } finally {
+        this.#firing = null;
       }
     }
     const next = this.next();

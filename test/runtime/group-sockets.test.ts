@@ -1,7 +1,7 @@
 import { evictAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { get, put } from "../../core/consensus/replica/cluster.fixture.ts";
-import { callFrame } from "../../core/wire/frames.ts";
+import { callFrame, encode } from "../../core/wire/frames.ts";
 import { mint } from "./gate-kit.ts";
 import { connect, makeGroup } from "./group-kit.ts";
 
@@ -95,12 +95,99 @@ describe("a lease that a socket holds", () => {
     expect(await there(group, 1_500, 2)).toBe(true);
   });
 
-  it("ends with the token", async () => {
+  it.each(["awake", "asleep"])("ends with the token, with the replica %s", async (how) => {
     const group = await leased();
     const minted = await mint([{ capability: "groups", name: group.name, rights: ["write"] }]);
     const holder = await connect(group.stub(1), [{ capability: "groups", name: group.name, rights: ["write"] }], minted.id);
     await hold(holder, 0);
+    if (how === "asleep") await evictAllDurableObjects();
     await group.stub(1).revoked(minted.id);
     expect(await there(group, 10_000)).toBe(false);
+  });
+});
+
+describe("a socket of a replica that was evicted", () => {
+  const subscribe = (peer: Peer, id: number, target: object, from?: string) =>
+    peer.socket.send(encode({ type: "subscribe", id, target: JSON.stringify(target), credit: 256, ...(from !== undefined && { from }) }));
+  /** The keys and revisions that a subscription was told, in order. */
+  const told = (peer: Peer, id: number) =>
+    peer.events(id).map((event) => (event as { put: [string, string, number, number] }).put.filter((_, i) => i === 0 || i === 3));
+
+  it("[GW1] [GW7] tells every change once and in order, whenever it was evicted, while others write", async () => {
+    const { stub, write } = await makeGroup([1, 2, 3]);
+    await write(1, "w/first", "0");
+    const peers = await Promise.all([1, 2, 3, 3].map((id) => connect(stub(id))));
+    for (const [i, peer] of peers.entries()) subscribe(peer, 1, { key: "w/", prefix: true }, i === 3 ? "1" : undefined);
+    for (const peer of peers) await peer.until(() => peer.frames.some(({ type }) => type === "subscribed"));
+    const written: [string, number][] = [];
+    let open = true;
+    const evicting = (async () => {
+      for (let n = 0; open; n++) {
+        await scheduler.wait(15);
+        // One that does not run cannot be evicted.
+        await evictDurableObject(stub([1, 3, 2][n % 3]!)).catch(() => {});
+      }
+    })();
+    for (let i = 0; i < 60; i++) {
+      let reply = await write(1, `w/${i}`, "v", { silent: 0 });
+      // Evicted in the middle: the answer is lost, and it may have happened or not.
+      while (reply.reply !== "ok") reply = await write(1, `w/${i}`, "v");
+      written.push([`w/${i}`, reply.revision]);
+    }
+    open = false;
+    await evicting;
+    await write(1, "w/last", "v");
+    for (const [i, peer] of peers.entries()) {
+      await peer.until(() => told(peer, 1).at(-1)?.[0] === "w/last");
+      const all = told(peer, 1) as [string, number][];
+      const revisions = all.map(([, revision]) => revision);
+      expect(revisions).toEqual([...new Set(revisions)].sort((a, b) => a - b));
+      // No revision in between is missing: nothing else was written.
+      expect(revisions.at(-1)! - revisions[0]! + 1).toBe(revisions.length);
+      expect(all.map(([key]) => key)).toEqual(expect.arrayContaining(written.map(([key]) => key)));
+      // A follower may have heard of it only after it was asked.
+      expect(i === 0 ? ["w/0"] : i === 3 ? ["w/first"] : ["w/0", "w/first"]).toContain(all[0]![0]);
+    }
+  });
+
+  it("says so where it crashed with a question unanswered, which asked again in its session is done once", async () => {
+    const { stub, ask, write } = await makeGroup([1, 2, 3]);
+    await write(1, "a", "0");
+    for (const [n, commits] of [true, false].entries()) {
+      const peer = await connect(stub(1));
+      // The answers of the others do not reach it, or its words do not reach them.
+      await stub(1).fault(commits ? { delay: 400 } : { cut: [2, 3] });
+      const put = JSON.stringify({ put: { key: `k${n}`, value: "1" }, session: [`client-${n}`, 1, 0] });
+      peer.socket.send(callFrame(1, 0, [put]));
+      await scheduler.wait(100);
+      expect(peer.results()).toEqual([]);
+      await runInDurableObject(stub(1), (_, state) => state.abort("a crash")).catch(() => {});
+      await peer.until(() => peer.closed.code !== 0);
+      const again = await connect(stub(1));
+      for (let id = 2; !again.results().some((result) => "value" in result); id++) {
+        again.socket.send(callFrame(id, 0, [put]));
+        await again.until(() => again.results().some((result) => result.id === id));
+      }
+      expect(await ask(1, get(`k${n}`))).toMatchObject({ value: { response: { kvs: [{ version: 1, value: "1" }] } } });
+    }
+  });
+
+  it("closes when its token ends, also where nobody was awake to see it", async () => {
+    const { stub, write } = await makeGroup([1]);
+    await write(1, "a", "0");
+    const ends = Date.now() + 1_500;
+    const [short, long] = [await connect(stub(1), undefined, null, ends), await connect(stub(1), undefined, null, ends + 600_000)];
+    for (const peer of [short, long]) subscribe(peer, 1, { key: "a" });
+    await evictAllDurableObjects();
+    await scheduler.wait(Math.max(0, ends - Date.now()) + 50);
+    await runDurableObjectAlarm(stub(1));
+    await short.until(() => short.closed.code !== 0);
+    expect(short.closed).toMatchObject({ code: 4408, reason: expect.stringContaining("token_expired") });
+    await write(1, "a", "1");
+    await long.until(() => told(long, 1).length === 1);
+    expect(long.closed.code).toBe(0);
+    expect(told(short, 1)).toEqual([]);
+    // The next one that ends is looked for.
+    expect(await runInDurableObject(stub(1), (_, { storage }) => storage.getAlarm())).toBeGreaterThanOrEqual(ends + 600_000);
   });
 });
