@@ -16,7 +16,7 @@ const BOARD_SIZE = 10;
 
 /** Delays by airport and hour, and a score for every flight. */
 export const flightDesk: Topology = topology("flight-desk", { version: 1, partitions: 4, closeOnIdle: "20s" }, (t) => {
-  const flights = t.stream<Flight>("flights");
+  const flights = t.stream<Flight>("flights", { key: "/origin", timestamp: "/date" });
 
   flights
     .groupByKey()
@@ -51,7 +51,7 @@ export const flightDesk: Topology = topology("flight-desk", { version: 1, partit
 
 /** The ten most delayed airports of the latest hour, as a map of the room `flight-desk`. */
 export const flightBoard: Topology = topology("flight-board", { version: 1, partitions: 1 }, (t) => {
-  t.stream<DelayChange>("delays-changes")
+  t.stream<DelayChange>("delays-changes", { timestamp: "/hour" })
     .groupBy(() => "board")
     .windowedBy(unlimited())
     .aggregate("board", {

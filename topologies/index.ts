@@ -1,4 +1,4 @@
-import type { AggregateNode, Topology } from "../core/streams/topology.ts";
+import type { AggregateNode, SinkTopic, Topology } from "../core/streams/topology.ts";
 import { SkerryError } from "../core/wire/errors.ts";
 import { flightBoard, flightDesk } from "./flight-desk.ts";
 
@@ -17,6 +17,14 @@ for (const topology of TOPOLOGIES) {
     byTable.set(node.table, { topology, node });
   }
 }
+/** Every topic that some topology shapes: several may, if they agree. */
+const shapes = new Map<string, SinkTopic>();
+for (const shape of TOPOLOGIES.flatMap(shapesOf)) {
+  const known = shapes.get(shape.topic);
+  if (known !== undefined && JSON.stringify(known) !== JSON.stringify(shape))
+    throw new Error(`Two topologies want the topic "${shape.topic}" in different shapes.`);
+  shapes.set(shape.topic, shape);
+}
 if (byName.size !== TOPOLOGIES.length) throw new Error("Two topologies have the same name.");
 
 export function topologyNamed(name: string): Topology {
@@ -31,6 +39,17 @@ export function tableNamed(name: string): { topology: Topology; node: AggregateN
   if (found === undefined)
     throw new SkerryError("table_not_found", `There is no table "${name}"; there are ${[...byTable.keys()].join(", ")}.`);
   return found;
+}
+
+/** The topics that a topology reads and writes, each once, and how each is created where it lacks. */
+export function topicsOf(topology: Topology): SinkTopic[] {
+  const names = new Set([...topology.sources, ...shapesOf(topology).map(({ topic }) => topic)]);
+  return [...names].map((topic) => shapes.get(topic) ?? { topic, partitions: topology.partitions, key: null, timestamp: null });
+}
+
+function shapesOf({ shapes, nodes }: Topology): SinkTopic[] {
+  const sinks = nodes.flatMap((node) => (node.kind === "sink" ? [node.sink] : node.changes.map(({ sink }) => sink)));
+  return [...Object.values(shapes), ...sinks.flatMap((sink) => (sink.kind === "topic" ? [sink.to] : []))];
 }
 
 /** The topologies that read a topic. */

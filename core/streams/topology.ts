@@ -68,6 +68,8 @@ export type Topology = {
   /** Partitions of every source; task `p` reads partition `p` of each. */
   partitions: number;
   sources: string[];
+  /** How sources are created where they lack, for those of which the topology says so. */
+  shapes: Record<string, SinkTopic>;
   nodes: Node[];
   /** Event-time windows close after this many ms without a record; null leaves them open. */
   closeOnIdle: number | null;
@@ -94,6 +96,7 @@ export function topology(
     version: options.version,
     partitions: options.partitions,
     sources: [],
+    shapes: {},
     nodes: [],
     closeOnIdle: options.closeOnIdle === undefined ? null : duration(options.closeOnIdle),
   };
@@ -109,9 +112,14 @@ export class Builder {
     this.#topology = into;
   }
 
-  /** The records of a topic. All sources of one topology have the same number of partitions. */
-  stream<V>(topic: string): Stream<V> {
-    if (!this.#topology.sources.includes(topic)) this.#topology.sources.push(topic);
+  /**
+   * The records of a topic. All sources of one topology have the same number of partitions. `shape`: where its key and its event
+   * time are, for when going live has to create it.
+   */
+  stream<V>(topic: string, shape?: { key?: string; timestamp?: string }): Stream<V> {
+    const { partitions, sources, shapes } = this.#topology;
+    if (!sources.includes(topic)) sources.push(topic);
+    if (shape !== undefined) shapes[topic] = { topic, partitions, key: shape.key ?? null, timestamp: shape.timestamp ?? null };
     return new Stream<V>(this.#topology, topic, []);
   }
 }

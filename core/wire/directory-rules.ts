@@ -1,4 +1,4 @@
-import { type Answer, answer, type Level, type Position } from "./answer.ts";
+import type { Answer } from "./answer.ts";
 import {
   checkGroupConfig,
   checkGroupName,
@@ -6,8 +6,10 @@ import {
   checkTopicConfig,
   type DirectoryPort,
   firstMembers,
+  type GoingLive,
   type GroupConfig,
   type GroupMeta,
+  type LiveTopology,
   type Recency,
   type RoomMeta,
   sameGroupConfig,
@@ -15,43 +17,22 @@ import {
   type TopicConfig,
   type TopicMeta,
 } from "./directory.ts";
+import {
+  ATTEMPTS,
+  contended,
+  type EntryKind,
+  type EntryRecord,
+  type EntryStore,
+  groupOf,
+  liveOf,
+  of,
+  roomOf,
+  type Told,
+  topicOf,
+} from "./entries.ts";
 import { SkerryError } from "./errors.ts";
+import { goLive } from "./going-live.ts";
 import { checkName } from "./names.ts";
-
-export type EntryKind = "topic" | "room" | "group";
-
-/**
- * One name of a directory; `deletedAt` in Unix milliseconds marks one that is gone. Entries are never removed: a deleted one stays
- * with its generation, so that a name made again gets a higher one.
- */
-export type EntryRecord = {
-  kind: EntryKind;
-  name: string;
-  version: number;
-  generation: number;
-  createdAt: number;
-  deletedAt: number | null;
-  /** JSON of what the kind is made with. */
-  config: string;
-};
-
-/** What a store's answer tells beside its value. */
-export type Told = { position: Position; level: Level; rows: number; placement?: "measured" | "simulated" };
-
-/** Where entries are kept. Two implementations: a table of an object, and the keys of a group. */
-export interface EntryStore {
-  get(kind: EntryKind, name: string, recency?: Recency): Promise<Told & { value: EntryRecord | null }>;
-  /**
-   * Writes an entry, of version `entry.version`, if the stored one's is the one before (none: 0); false, and nothing done, if not.
-   * Of several, all or none.
-   */
-  put(entry: EntryRecord, ...more: EntryRecord[]): Promise<Told & { value: boolean }>;
-  /** Entries that exist, by name after `after` in byte order of UTF-8. */
-  list(kind: EntryKind, after: string | null, limit: number): Promise<Told & { value: EntryRecord[] }>;
-}
-
-/** A name that everybody changes at once is given up after so many attempts. */
-const ATTEMPTS = 8;
 
 /** The rules of a directory, whatever keeps its entries. */
 export class DirectoryRules implements DirectoryPort {
@@ -138,9 +119,17 @@ export class DirectoryRules implements DirectoryPort {
     const { members, nextId } = change;
     checkMembers({ members, nextId });
     const next = { ...entry, version: version + 1, config: JSON.stringify({ ...JSON.parse(entry.config), members, nextId }) };
-    const told = await this.#store.put(next);
+    const told = await this.#store.put([next]);
     if (!told.value) throw stale();
     return of(groupOf(next), told);
+  }
+
+  goLive(name: string, wanted: GoingLive): Promise<Answer<{ topology: LiveTopology; created: TopicMeta[] }>> {
+    return goLive(this.#store, this.#now, name, wanted);
+  }
+
+  getLive(name: string, recency?: Recency): Promise<Answer<LiveTopology | null>> {
+    return this.#get("topology", name, liveOf, recency);
   }
 
   async #get<T>(kind: EntryKind, name: string, map: (entry: EntryRecord) => T, recency?: Recency): Promise<Answer<T | null>> {
@@ -161,7 +150,7 @@ export class DirectoryRules implements DirectoryPort {
       if (value !== null && value.deletedAt === null) return { entry: value, created: false, told: before };
       const [version, generation] = [(value?.version ?? 0) + 1, (value?.generation ?? 0) + 1];
       const entry: EntryRecord = { kind, name, version, generation, createdAt: this.#now(), deletedAt: null, config };
-      const told = await this.#store.put(entry);
+      const told = await this.#store.put([entry]);
       if (told.value) return { entry, created: true, told: { ...told, rows: told.rows + before.rows } };
     }
     throw contended(kind, name);
@@ -172,29 +161,9 @@ export class DirectoryRules implements DirectoryPort {
       const before = await this.#store.get(kind, name);
       const entry = before.value;
       if (entry === null || entry.deletedAt !== null) return of({ deleted: false }, before);
-      const told = await this.#store.put({ ...entry, version: entry.version + 1, deletedAt: this.#now() });
+      const told = await this.#store.put([{ ...entry, version: entry.version + 1, deletedAt: this.#now() }]);
       if (told.value) return of({ deleted: true }, { ...told, rows: told.rows + before.rows });
     }
     throw contended(kind, name);
   }
-}
-
-function of<T>(value: T, { position, level, rows, placement }: Told): Answer<T> {
-  return { ...answer(value, position, level, rows), ...(placement !== undefined && { placement }) };
-}
-
-function contended(kind: EntryKind, name: string): SkerryError {
-  return new SkerryError("unavailable", `Others keep changing the ${kind} "${name}".`, { retryAfter: 1 });
-}
-
-function roomOf({ name, version, generation, createdAt }: EntryRecord): RoomMeta {
-  return { name, version, generation, createdAt };
-}
-
-function groupOf(entry: EntryRecord): GroupMeta {
-  return { ...(JSON.parse(entry.config) as Omit<GroupMeta, keyof RoomMeta>), ...roomOf(entry) };
-}
-
-function topicOf(entry: EntryRecord): TopicMeta {
-  return { ...(JSON.parse(entry.config) as TopicConfig), ...roomOf(entry) };
 }

@@ -44,6 +44,16 @@ export type GroupMeta = GroupConfig & Entry & { members: GroupMember[]; nextId: 
  */
 export type LiveTopology = Entry & { live: number; topics: string[]; since: number };
 
+/** A topic that a topology reads or writes, as it is made where it lacks. */
+export type WantedTopic = { name: string; config: TopicConfig };
+
+/**
+ * What is to go live: a version of a topology. `adopt`: leave topics that are there as their owners shaped them, and never go back to
+ * an older version; otherwise they must be as wanted. `instead`: the version that is live now, as far as the caller knows (null:
+ * none); where another is, nothing happens.
+ */
+export type GoingLive = { live: number; topics: WantedTopic[]; adopt: boolean; instead?: number | null };
+
 /** One page of names in the order of UTF-8 bytes; `next` is the name to continue after, null at the end. */
 export type Page<T> = { items: T[]; next: string | null };
 
@@ -70,6 +80,12 @@ export interface DirectoryPort {
   getGroup(name: string, recency?: Recency): Promise<Answer<GroupMeta | null>>;
   deleteGroup(name: string): Promise<Answer<{ deleted: boolean }>>;
   listGroups(after: string | null, limit: number): Promise<Answer<GroupMeta[]>>;
+  /**
+   * Makes the topics that lack and moves the live version, in one transaction. `created`: what was made. Throws `conflict`, and then
+   * nothing was done: a topic is there with another configuration, or another version is live.
+   */
+  goLive(name: string, wanted: GoingLive): Promise<Answer<{ topology: LiveTopology; created: TopicMeta[] }>>;
+  getLive(name: string, recency?: Recency): Promise<Answer<LiveTopology | null>>;
   /** Writes down other members. Throws `stale_metadata` where the entry's version is not `version`, `group_not_found`. */
   updateGroup(name: string, version: number, change: Pick<GroupMeta, "members" | "nextId">): Promise<Answer<GroupMeta>>;
 }

@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import type { EntryKind, EntryRecord, EntryStore } from "../../core/wire/directory-rules.ts";
+import type { EntryKind, EntryRecord, EntryStore } from "../../core/wire/entries.ts";
 import { DirectoryStore } from "./store.ts";
 
 /** One shard of a project's rooms, in a table of its own. */
@@ -15,8 +15,8 @@ export class Directory extends DurableObject<Env> implements EntryStore {
     return this.#store.get(kind, name);
   }
 
-  put(entry: EntryRecord, ...more: EntryRecord[]) {
-    return this.#store.put(entry, ...more);
+  put(entries: readonly EntryRecord[], standing: readonly EntryRecord[] = []) {
+    return this.#store.put(entries, standing);
   }
 
   list(kind: EntryKind, after: string | null, limit: number) {

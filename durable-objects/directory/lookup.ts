@@ -1,6 +1,7 @@
 import type { Answer } from "../../core/wire/answer.ts";
 import {
   type GroupMeta,
+  type LiveTopology,
   mergePage,
   type Page,
   type Recency,
@@ -29,6 +30,7 @@ type Read<T> = (recency: Recency, patience?: number) => Promise<Answer<T | null>
 
 const topics: Cache<TopicMeta> = new Map();
 const groups: Cache<GroupMeta> = new Map();
+const topologies: Cache<LiveTopology> = new Map();
 /** Rows that looking names up has cost, by project, which nobody has been told of yet. */
 const unbilled = new Map<string, number>();
 
@@ -73,6 +75,16 @@ export function learnGroup(scope: Scope, group: GroupMeta): void {
 /** Forgets a group in this isolate, after this isolate deleted it. */
 export function forgetGroup(scope: Scope, name: string): void {
   remember(groups, cacheKey(scope, name), null, 0);
+}
+
+/** The version of a topology that is live, as {@link topicMeta}, or null. */
+export function liveTopology(env: Env, scope: Scope, name: string): Promise<LiveTopology | null> {
+  return known(topologies, scope, name, (recency, patience) => directory(env, scope, patience).getLive(name, recency));
+}
+
+/** Keeps what this isolate was just told of a topology that it made live. */
+export function learnLive(scope: Scope, topology: LiveTopology): void {
+  remember(topologies, cacheKey(scope, topology.name), topology, Date.now());
 }
 
 /** One page of a project's topics, by name, after `after`. */

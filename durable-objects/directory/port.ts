@@ -1,6 +1,7 @@
 import type { GroupEntries } from "../../core/consensus/directory/entries.ts";
 import { DIRECTORY_SHARDS, type DirectoryPort, directoryShard, mergePage, type Recency } from "../../core/wire/directory.ts";
-import { DirectoryRules, type EntryKind, type EntryRecord, type EntryStore, type Told } from "../../core/wire/directory-rules.ts";
+import { DirectoryRules } from "../../core/wire/directory-rules.ts";
+import type { EntryKind, EntryRecord, EntryStore, Told } from "../../core/wire/entries.ts";
 import { SkerryError } from "../../core/wire/errors.ts";
 import { objectName, type Scope } from "../../core/wire/names.ts";
 import { asking } from "../shared/refusals.ts";
@@ -40,11 +41,14 @@ class ProjectEntries implements EntryStore {
     return told.value === null ? this.#system.get(kind, name) : told;
   }
 
-  async put(entry: EntryRecord, ...more: EntryRecord[]): Promise<Told & { value: boolean }> {
-    if (entry.kind === "room") return this.#shard(directoryShard(entry.name)).put(entry, ...more);
-    if (more.some(({ kind }) => kind === "room")) throw new SkerryError("internal", "A room's entry is in no transaction with others.");
-    await this.#bring();
-    return this.#system.put(entry, ...more);
+  async put(entries: readonly EntryRecord[], standing: readonly EntryRecord[] = []): Promise<Told & { value: boolean }> {
+    const room = [...entries, ...standing].find(({ kind }) => kind === "room");
+    if (room === undefined) {
+      await this.#bring();
+      return this.#system.put(entries, standing);
+    }
+    if (entries.length !== 1 || standing.length > 0) throw new SkerryError("internal", "A room's entry is in no transaction with others.");
+    return this.#shard(directoryShard(room.name)).put(entries);
   }
 
   async list(kind: EntryKind, after: string | null, limit: number): Promise<Told & { value: EntryRecord[] }> {

@@ -1,4 +1,4 @@
-import type { EntryKind, EntryRecord, EntryStore, Told } from "../../core/wire/directory-rules.ts";
+import type { EntryKind, EntryRecord, EntryStore, Told } from "../../core/wire/entries.ts";
 
 const FORMAT = 1;
 
@@ -15,9 +15,9 @@ export class DirectoryStore implements EntryStore {
     return told(this.#get(kind, name));
   }
 
-  async put(entry: EntryRecord, ...more: EntryRecord[]): Promise<Told & { value: boolean }> {
-    const entries = [entry, ...more];
-    if (entries.some(({ kind, name, version }) => (this.#get(kind, name)?.version ?? 0) !== version - 1)) return told(false);
+  async put(entries: readonly EntryRecord[], standing: readonly EntryRecord[] = []): Promise<Told & { value: boolean }> {
+    const isAt = ({ kind, name }: EntryRecord, version: number) => (this.#get(kind, name)?.version ?? 0) === version;
+    if (!entries.every((each) => isAt(each, each.version - 1)) || !standing.every((each) => isAt(each, each.version))) return told(false);
     this.#open();
     // Nothing is awaited in between, so they are durable together.
     for (const { kind, name, version, generation, createdAt, deletedAt, config } of entries) {

@@ -12,6 +12,7 @@ import { SkerryError } from "../../core/wire/errors.ts";
 import { ACTOR_HEADER, type Actor } from "../../core/wire/grant.ts";
 import { objectName } from "../../core/wire/names.ts";
 import { topologyNamed } from "../../topologies/index.ts";
+import { ensureLive } from "../directory/live.ts";
 import { Alarms } from "../shared/alarms.ts";
 import { sqliteJournalStorage } from "../shared/journal-sqlite.ts";
 import { answerClose, closeExpired, closeToken, earliestExpiry } from "../shared/sockets.ts";
@@ -51,6 +52,7 @@ export class Task extends DurableObject<Env> {
   #running: Running | null = null;
   #emitTimer: ReturnType<typeof setTimeout> | null = null;
   #patience = BUSY_MS;
+  #isLive = false;
   /** What the project's account has not heard of yet: calls taken, and the count of rows it was last told. */
   #unbilled = { calls: 0, rowsTold: 0 };
 
@@ -62,7 +64,7 @@ export class Task extends DurableObject<Env> {
 
   /** Takes a range that the consumer has mapped; what was applied before is skipped, what is missing is pulled. */
   async apply(range: MappedRange, generation: number): Promise<Answer<{ offset: number }>> {
-    const { engine } = this.#run();
+    const { engine } = await this.#live();
     this.#unbilled.calls++;
     await engine.ingest(range, generation);
     return this.#after(await engine.ready(), range.topic);
@@ -70,7 +72,7 @@ export class Task extends DurableObject<Env> {
 
   /** The partition's own bell: applies its log up to `head`. */
   async catchUp(topic: string, generation: number, head: number): Promise<Answer<{ offset: number }>> {
-    const { engine } = this.#run();
+    const { engine } = await this.#live();
     this.#unbilled.calls++;
     await engine.catchUp(topic, generation, head);
     return this.#after(await engine.ready(), topic);
@@ -175,6 +177,14 @@ export class Task extends DurableObject<Env> {
           JSON.stringify({ level: "warn", message: "alarm failed", task: identify(this.ctx).name, alarm: name, error: String(error) }),
         ),
     );
+  }
+
+  /** Looked up once a wake: a deployment of another version makes a new object of it. */
+  async #live(): Promise<Running> {
+    const running = this.#run();
+    if (!this.#isLive) await ensureLive(this.env, identify(this.ctx).scope, running.topology);
+    this.#isLive = true;
+    return running;
   }
 
   #run(): Running {

@@ -44,9 +44,9 @@ export class Api {
     return JSON.parse((await this.#call("GET", path)).body) as T;
   }
 
-  /** Creates the topic `flights` where it is not there yet. */
+  /** Makes the flight desk live: all of its topics appear together, where they are not there yet. */
   async createFlights(): Promise<void> {
-    await this.#call("PUT", "/v1/topics/flights", FLIGHTS);
+    for (const topology of ["flight-desk", "flight-board"]) await this.#call("PUT", `/v1/topologies/${topology}/live`);
   }
 
   page(table: string, query: TableQuery & { cursor?: string } = {}): Promise<TablePage> {

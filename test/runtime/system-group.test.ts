@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { BOUND_MS } from "../../core/consensus/directory/entries.ts";
 import { checkTopicConfig, directoryShard, firstMembers } from "../../core/wire/directory.ts";
-import type { EntryKind, EntryRecord } from "../../core/wire/directory-rules.ts";
+import type { EntryKind, EntryRecord } from "../../core/wire/entries.ts";
 import { objectName, type Scope, SYSTEM_GROUP } from "../../core/wire/names.ts";
 import { listGroups, listTopics, topicMeta } from "../../durable-objects/directory/lookup.ts";
 import { directory } from "../../durable-objects/directory/port.ts";
@@ -52,7 +52,7 @@ describe("the system group", () => {
       entry("topic", "gone", { version: 4, generation: 2, deletedAt: 9 }),
       entry("group", "desk", { version: 3, config: JSON.stringify(members) }),
     ];
-    for (const each of old) for (let v = 1; v <= each.version; v++) await shard(each.name).put({ ...each, version: v });
+    for (const each of old) for (let v = 1; v <= each.version; v++) await shard(each.name).put([{ ...each, version: v }]);
     await directory(env, scope).putRoom("room");
 
     const [kept, listed, made] = await Promise.all([
@@ -68,7 +68,7 @@ describe("the system group", () => {
     const changed = { members: members.members, nextId: 9 };
     expect((await directory(env, scope).updateGroup("desk", 3, changed)).value).toMatchObject({ version: 4, nextId: 9 });
     // What an old shard says later is nobody's business.
-    await shard("late").put(entry("topic", "late", {}));
+    await shard("late").put([entry("topic", "late", {})]);
     expect((await directory(env, scope).getTopic("late")).value).toBeNull();
     expect((await directory(env, scope).getRoom("room")).value).toMatchObject({ generation: 1 });
     expect((await directory(env, scope).getGroup("desk")).value).toMatchObject({ version: 4 });

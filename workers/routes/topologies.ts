@@ -2,11 +2,13 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Topology } from "../../core/streams/topology.ts";
 import type { Answer } from "../../core/wire/answer.ts";
+import type { LiveTopology } from "../../core/wire/directory.ts";
 import { errorOf } from "../../core/wire/errors.ts";
-import { topicMeta } from "../../durable-objects/directory/lookup.ts";
+import { goLive } from "../../durable-objects/directory/live.ts";
+import { liveTopology, topicMeta } from "../../durable-objects/directory/lookup.ts";
 import { partitionName, taskName } from "../../durable-objects/streams.ts";
 import type { TaskStats } from "../../durable-objects/task/task.ts";
-import { TOPOLOGIES, topologyNamed } from "../../topologies/index.ts";
+import { TOPOLOGIES, topicsOf, topologyNamed } from "../../topologies/index.ts";
 import type { AppEnv } from "../env.ts";
 import { authorize } from "../middleware/auth.ts";
 import { note } from "../middleware/context.ts";
@@ -16,10 +18,19 @@ import { json } from "./schemas.ts";
 
 const tags = ["streams"];
 
+const LiveSchema = z
+  .object({
+    version: z.number().int(),
+    since: z.number().openapi({ description: "Unix milliseconds." }),
+    topics: z.array(z.string()).openapi({ description: "What it reads and writes; all of them were there when it went live." }),
+  })
+  .openapi("LiveTopology");
+
 const SummarySchema = z
   .object({
     name: z.string(),
-    version: z.number().int(),
+    version: z.number().int().openapi({ description: "Of this deployment." }),
+    live: LiveSchema.nullable().openapi({ description: "The version that is live in this project; null: none yet." }),
     partitions: z.number().int(),
     sources: z.array(z.string()),
     tables: z.array(z.string()),
@@ -52,6 +63,8 @@ const UnreadSchema = z
   .object({ topic: z.string(), partition: z.number().int(), head: z.number().int().openapi({ description: "Records in it." }) })
   .openapi("UnreadPartition");
 
+const TopologyParam = z.object({ topology: z.string().min(1).max(256).openapi({ example: "flight-desk" }) });
+
 const list = createRoute({
   method: "get",
   path: "/v1/topologies",
@@ -65,7 +78,7 @@ const get = createRoute({
   path: "/v1/topologies/{topology}",
   tags,
   summary: "A topology, with the state of its tasks",
-  request: { params: z.object({ topology: z.string().min(1).max(256).openapi({ example: "flight-desk" }) }) },
+  request: { params: TopologyParam },
   responses: {
     200: json(
       SummarySchema.extend({
@@ -80,17 +93,62 @@ const get = createRoute({
   },
 });
 
+const makeLive = createRoute({
+  method: "put",
+  path: "/v1/topologies/{topology}/live",
+  tags,
+  summary: "Make this deployment's version of a topology live",
+  description:
+    "One transaction: the topics that it reads and writes, where they lack, and the live version; all of it or nothing. Its first record does " +
+    "the same, but takes topics as they are; here one of another configuration is refused. After a deployment was rolled back this goes back.",
+  request: {
+    params: TopologyParam,
+    body: {
+      required: false,
+      content: {
+        "application/json": {
+          schema: z
+            .strictObject({
+              instead: z
+                .number()
+                .int()
+                .nullable()
+                .optional()
+                .openapi({ description: "The version that is live now; refused where another one is. Null: none.", example: null }),
+            })
+            .openapi("GoLive"),
+        },
+      },
+    },
+  },
+  responses: {
+    200: json(LiveSchema.extend({ created: z.array(z.string()).openapi({ description: "Topics that it created." }) }), "It is live."),
+    ...problems("bad_json", "bad_request", "conflict", "content_type", "no_quorum", "topology_not_found", "unavailable"),
+  },
+});
+
 export function topologiesRoutes(app: OpenAPIHono<AppEnv>): void {
-  app.openapi(list, (c) => {
+  app.openapi(list, async (c) => {
     authorize(c, "streams", "*", "read");
-    return c.json({ topologies: TOPOLOGIES.map(describe) }, 200);
+    const look = async (topology: Topology) => describe(topology, await liveTopology(c.env, c.get("scope"), topology.name));
+    return c.json({ topologies: await timed(c, "directory", Promise.all(TOPOLOGIES.map(look))) }, 200);
+  });
+
+  app.openapi(makeLive, async (c) => {
+    const topology = topologyNamed(c.req.valid("param").topology);
+    authorize(c, "streams", topology.name, "admin");
+    for (const { topic } of topicsOf(topology)) authorize(c, "streams", topic, "admin");
+    const { instead } = c.req.valid("json") ?? {};
+    const how = { adopt: false, ...(instead !== undefined && { instead }) };
+    const made = note(c, await timed(c, "directory", goLive(c.env, c.get("scope"), topology, how)));
+    return c.json({ ...liveOf(made.topology), created: made.created.map(({ name }) => name) }, 200);
   });
 
   app.openapi(get, async (c) => {
     const topology = topologyNamed(c.req.valid("param").topology);
     authorize(c, "streams", topology.name, "read");
     const partitions = Array.from({ length: topology.partitions }, (_, partition) => partition);
-    const { heads, unread } = await headsOf(c, topology);
+    const [live, { heads, unread }] = await Promise.all([liveTopology(c.env, c.get("scope"), topology.name), headsOf(c, topology)]);
     const tasks = await timed(
       c,
       "tasks",
@@ -120,11 +178,15 @@ export function topologiesRoutes(app: OpenAPIHono<AppEnv>): void {
         }),
       ),
     );
-    return c.json({ ...describe(topology), tasks, unread }, 200);
+    return c.json({ ...describe(topology, live), tasks, unread }, 200);
   });
 }
 
-function describe(topology: Topology) {
+function liveOf({ live, since, topics }: LiveTopology) {
+  return { version: live, since, topics };
+}
+
+function describe(topology: Topology, live: LiveTopology | null) {
   const { name, version, partitions, sources, closeOnIdle, nodes } = topology;
   const tables = nodes.flatMap((node) => (node.kind === "aggregate" ? [node.table] : []));
   const sinks = nodes
@@ -132,7 +194,7 @@ function describe(topology: Topology) {
     .map((sink) => (sink.kind === "topic" ? `topic:${sink.to.topic}` : `room:${sink.room}`));
   const ops = nodes.flatMap((node) => [...node.ops, ...(node.kind === "aggregate" ? node.changes.flatMap((each) => each.ops) : [])]);
   const models = [...new Set(ops.flatMap((op) => (op.op === "model" ? [op.model] : [])))];
-  return { name, version, partitions, sources, tables, sinks, models, closeOnIdle };
+  return { name, version, live: live === null ? null : liveOf(live), partitions, sources, tables, sinks, models, closeOnIdle };
 }
 
 type Unread = { topic: string; partition: number; head: number };

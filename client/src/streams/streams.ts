@@ -14,7 +14,10 @@ export type TableInfo = { name: string; topology: string; partitions: number; fi
 
 export type TopologyInfo = {
   name: string;
+  /** Of the deployment. */
   version: number;
+  /** The version that is live in the project, since when (Unix ms), and its topics; null before its first record. */
+  live: { version: number; since: number; topics: string[] } | null;
   partitions: number;
   sources: string[];
   tables: string[];

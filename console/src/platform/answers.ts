@@ -4,6 +4,8 @@ import type { Grant } from "../../../core/wire/grant.ts";
 export type Topology = {
   name: string;
   version: number;
+  /** The version that is live in the project, since when (Unix ms); null before its first record. */
+  live: { version: number; since: number } | null;
   partitions: number;
   sources: string[];
   tables: string[];

@@ -2,7 +2,7 @@ import type { PageProps } from "../page.ts";
 import { sum, type TopologyStatus } from "../platform/answers.ts";
 import { usePolled } from "../platform/polled.ts";
 import { hrefOf } from "../router.ts";
-import { plural, whole } from "../ui/format.ts";
+import { moment, plural, whole } from "../ui/format.ts";
 import { Warning } from "../ui/icons.tsx";
 import { PageTitle } from "../ui/page-title.tsx";
 import { Panel } from "../ui/panel.tsx";
@@ -27,6 +27,7 @@ export function TopologyView({ api, name }: PageProps & { name: string }) {
         </p>
       ) : (
         <>
+          <Live topology={topology} />
           <Declared topology={topology} />
           <Unread topology={topology} />
           <Panel title="Tasks" problem={problem} aside={<span class="panel-note">one reads each partition</span>}>
@@ -40,6 +41,34 @@ export function TopologyView({ api, name }: PageProps & { name: string }) {
         </>
       )}
     </div>
+  );
+}
+
+/** Which version is live. What is deployed and not live takes no records until somebody makes it so. */
+function Live({ topology: { name, version, live } }: { topology: TopologyStatus }) {
+  if (live === null)
+    return (
+      <p class="hint" data-testid="live">
+        Not live yet: its first record makes it so, or <code>PUT /v1/topologies/{name}/live</code>.
+      </p>
+    );
+  if (live.version > version)
+    return (
+      <p class="notice" role="status" data-testid="live">
+        <Warning />
+        <span>
+          <strong>
+            Version {live.version} is live, and version {version} is deployed.
+          </strong>{" "}
+          It takes no records until somebody goes back on purpose: <code>PUT /v1/topologies/{name}/live</code>.
+        </span>
+      </p>
+    );
+  return (
+    <p class="hint" data-testid="live">
+      Version {live.version} is live since {moment(live.since)}.
+      {live.version < version && ` Version ${version} is deployed, and live with its first record.`}
+    </p>
   );
 }
 

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { checkTopicConfig, type DirectoryPort } from "../../wire/directory.ts";
-import { DirectoryRules, type EntryRecord } from "../../wire/directory-rules.ts";
+import { DirectoryRules } from "../../wire/directory-rules.ts";
+import type { EntryRecord } from "../../wire/entries.ts";
 import { refusal } from "../kv/refusals.ts";
 import { KvStore } from "../kv/store.ts";
 import type { Told } from "../replica/types.ts";
@@ -93,12 +94,13 @@ it("[WD10] of two callers who make or change one name at once, one does it and t
 
 it("[WD11] entries change together or not at all", async () => {
   const { entries, port, store } = group();
-  expect((await entries.put(entry("a"), entry("b"))).value).toBe(true);
+  expect((await entries.put([entry("a"), entry("b")])).value).toBe(true);
   const { revision } = store;
-  expect((await entries.put(entry("a", { version: 2 }), entry("b"))).value).toBe(false);
-  expect((await entries.put(entry("c"), entry("a", { version: 3 }))).value).toBe(false);
+  expect((await entries.put([entry("a", { version: 2 }), entry("b")])).value).toBe(false);
+  expect((await entries.put([entry("c"), entry("a", { version: 3 })])).value).toBe(false);
+  expect((await entries.put([entry("c")], [entry("b", { version: 2 })])).value).toBe(false);
   expect(store.revision).toBe(revision);
-  expect((await entries.put(entry("c"), entry("a", { version: 2, deletedAt: 9 }))).value).toBe(true);
+  expect((await entries.put([entry("c"), entry("a", { version: 2, deletedAt: 9 })])).value).toBe(true);
   expect(store.revision).toBe(revision + 1);
   expect((await port.listTopics(null, 9)).value.map(({ name }) => name)).toEqual(["b", "c"]);
 });

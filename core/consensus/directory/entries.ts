@@ -1,5 +1,5 @@
 import type { Recency } from "../../wire/directory.ts";
-import type { EntryKind, EntryRecord, EntryStore, Told } from "../../wire/directory-rules.ts";
+import type { EntryKind, EntryRecord, EntryStore, Told } from "../../wire/entries.ts";
 import { SkerryError } from "../../wire/errors.ts";
 import { type ByteString, KvError, type PutRequest, type RangeRequest, type Session, type TxnRequest } from "../kv/types.ts";
 import type { Ask, ReadLevel, Told as Value } from "../replica/types.ts";
@@ -51,10 +51,12 @@ export class GroupEntries implements EntryStore {
     return { ...told, value: found === undefined ? null : recordOf(found) };
   }
 
-  put(entry: EntryRecord, ...more: EntryRecord[]): Promise<Told & { value: boolean }> {
-    const entries = [entry, ...more];
+  put(entries: readonly EntryRecord[], standing: readonly EntryRecord[] = []): Promise<Told & { value: boolean }> {
     return this.#transact({
-      compare: entries.map(({ kind, name, version }) => versionIs(keyOf(kind, name), version - 1)),
+      compare: [
+        ...entries.map(({ kind, name, version }) => versionIs(keyOf(kind, name), version - 1)),
+        ...standing.map(({ kind, name, version }) => versionIs(keyOf(kind, name), version)),
+      ],
       success: entries.map((each) => ({ op: "put", request: putOf(keyOf(each.kind, each.name), JSON.stringify(each)) })),
       failure: [],
     });
