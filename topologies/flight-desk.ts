@@ -1,7 +1,8 @@
 import { count, fold, max, mean, share } from "../core/streams/aggregators.ts";
 import { type RowOf, type Topology, topology } from "../core/streams/topology.ts";
 import { tumbling, unlimited } from "../core/streams/windows.ts";
-import { FLIGHT_FEATURES, UNUSUAL_SCORE, writeFeatures } from "./flight-features.ts";
+import { FLIGHT_FEATURES, writeFeatures } from "./flight-features.ts";
+import { DESK_GROUP, isUnusual, parseThresholds, THRESHOLDS_KEY } from "./flight-thresholds.ts";
 
 /** A record of the topic `flights`: event time in Unix ms, delay in minutes, distance in miles. */
 export type Flight = { id: string; date: number; delay: number; distance: number; origin: string; destination: string };
@@ -14,8 +15,9 @@ type Board = { hour: number; airports: Record<string, { count: number; mean: num
 const MIN_FLIGHTS = 3;
 const BOARD_SIZE = 10;
 
-/** Delays by airport and hour, and a score for every flight. */
+/** Delays by airport and hour, and a score for every flight: those beyond the desk's thresholds are unusual. */
 export const flightDesk: Topology = topology("flight-desk", { version: 1, partitions: 4, closeOnIdle: "20s" }, (t) => {
+  const thresholds = t.setting(DESK_GROUP, THRESHOLDS_KEY, parseThresholds);
   const flights = t.stream<Flight>("flights", { key: "/origin", timestamp: "/date" });
 
   flights
@@ -45,7 +47,7 @@ export const flightDesk: Topology = topology("flight-desk", { version: 1, partit
       features: writeFeatures,
       apply: (flight, score) => ({ ...flight, score }),
     })
-    .filter((flight) => flight.score >= UNUSUAL_SCORE)
+    .filter((flight, context) => isUnusual(flight, thresholds(context)))
     .to("unusual", { partitions: 1, key: "/origin", timestamp: "/date" });
 });
 

@@ -9,7 +9,8 @@ import { type MappedRange, mapRange, type ScoreModel } from "./stateless.ts";
 import { checkpointDue, type TaskEntry, TaskMachine, type TaskMeta } from "./task.ts";
 import type { Topology } from "./topology.ts";
 
-export type Ports = { readLog: ReadLog; score: ScoreModel; now: () => number };
+/** `setting`: what the topology's setting is now, as text; null: nobody has made one. */
+export type Ports = { readLog: ReadLog; score: ScoreModel; now: () => number; setting?: () => Promise<string | null> };
 
 const PULL_BYTES = 512 * 1024;
 /** What tables may hold in memory: the isolate's 128 MB are shared with every other object of the script. */
@@ -166,7 +167,7 @@ export class TaskEngine {
       let mapped: MappedRange | null = null;
       if (entry.k === "range") {
         const batch = await source.range(entry.topic, entry.generation, entry.from, entry.to);
-        mapped = batch === null ? goneRange(entry, this.#partition) : await this.#map(entry.topic, entry.from, batch);
+        mapped = batch === null ? goneRange(entry, this.#partition) : await this.#map(entry.topic, entry.from, batch, entry.setting);
         this.#since.records += entry.to - entry.from;
       }
       machine.apply(entry, mapped);
@@ -176,8 +177,13 @@ export class TaskEngine {
     return machine;
   }
 
-  #map(topic: string, from: number, batch: RecordBatch): Promise<MappedRange> {
-    return mapRange(this.#topology, { topic, partition: this.#partition, from }, batch, this.#ports.score);
+  #map(topic: string, from: number, batch: RecordBatch, setting: unknown): Promise<MappedRange> {
+    return mapRange(this.#topology, { topic, partition: this.#partition, from }, batch, this.#ports.score, setting);
+  }
+
+  async #setting(): Promise<unknown> {
+    const { setting } = this.#topology;
+    return setting === null ? undefined : setting.parse((await this.#ports.setting?.()) ?? null);
   }
 
   async #pull(machine: TaskMachine, topic: string, generation: number, head: number): Promise<void> {
@@ -196,7 +202,7 @@ export class TaskEngine {
       const batch = joinBatches(recordsFrom(from, read.batches).map(({ records }) => records));
       if (batch.t.length === 0)
         throw new SkerryError("unavailable", `The log of "${topic}" ends at ${read.head}, before ${head}.`, { retryAfter: 1 });
-      this.#take(machine, generation, await this.#map(topic, from, batch));
+      this.#take(machine, generation, await this.#map(topic, from, batch, await this.#setting()));
     }
   }
 
@@ -213,8 +219,17 @@ export class TaskEngine {
       .emitters()
       .filter(({ id, every }) => this.#isDue(id, every))
       .map(({ id }) => id);
-    const { topic, from, to } = range;
-    this.#commit(machine, { k: "range", topic, generation, from, to, emit: this.#emitted(due) }, range);
+    const { topic, from, to, setting } = range;
+    const entry: TaskEntry = {
+      k: "range",
+      topic,
+      generation,
+      from,
+      to,
+      emit: this.#emitted(due),
+      ...(setting !== undefined && { setting }),
+    };
+    this.#commit(machine, entry, range);
     this.#since.records += to - from;
     if (checkpointDue(this.#since, machine.dirty)) this.#checkpoint(machine);
     else if (machine.bytes > 2 * MEMORY_BUDGET) this.relax();

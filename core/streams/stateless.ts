@@ -17,30 +17,43 @@ export type Lane =
 export type Poison = { offset: number; node: number; error: string };
 
 /** A range of a source partition after the stateless part of the topology, as it travels to the task. */
-export type MappedRange = { topic: string; partition: number; from: number; to: number; lanes: Lane[]; poison: Poison[] };
+export type MappedRange = {
+  topic: string;
+  partition: number;
+  from: number;
+  to: number;
+  lanes: Lane[];
+  poison: Poison[];
+  /** What the operators went by, where the topology has a setting. */
+  setting?: unknown;
+};
 
 /**
  * The stateless part of a topology over one range of records. Deterministic, so that it may run anywhere and again:
  * in the consumer Worker at first, in the task when it pulls from the log.
+ *
+ * @param setting what the operators go by; unless given, what stands in for a setting that nobody made.
  */
 export async function mapRange(
   topology: Topology,
   source: { topic: string; partition: number; from: number },
   batch: RecordBatch,
   score: ScoreModel,
+  setting: unknown = topology.setting?.parse(null),
 ): Promise<MappedRange> {
   const poison: Poison[] = [];
   const lanes: Lane[] = [];
   for (const node of topology.nodes) {
     if (node.source !== source.topic) continue;
-    const run = start(batch, node, source, poison);
+    const run = start(batch, node, source, poison, setting);
     for (const op of node.ops) {
       if (op.op === "model") await applyModel(run, op, score);
       else applyOp(run, op);
     }
     lanes.push(laneOf(node, run));
   }
-  return { topic: source.topic, partition: source.partition, from: source.from, to: source.from + batch.t.length, lanes, poison };
+  const { topic, partition, from } = source;
+  return { topic, partition, from, to: from + batch.t.length, lanes, poison, ...(topology.setting !== null && { setting }) };
 }
 
 type Run = {
@@ -52,7 +65,9 @@ type Run = {
   context: (index: number) => RecordContext;
 };
 
-function start(batch: RecordBatch, node: Node, source: { topic: string; partition: number; from: number }, poison: Poison[]): Run {
+type Source = { topic: string; partition: number; from: number };
+
+function start(batch: RecordBatch, node: Node, source: Source, poison: Poison[], setting: unknown): Run {
   const run: Run = {
     values: batch.v,
     keys: batch.k,
@@ -65,6 +80,7 @@ function start(batch: RecordBatch, node: Node, source: { topic: string; partitio
       topic: source.topic,
       partition: source.partition,
       offset: run.offsets[index] as number,
+      setting,
     }),
   };
   return run;

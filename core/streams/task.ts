@@ -5,11 +5,11 @@ import { type TableMeta, WindowedTable } from "./table.ts";
 import type { ChangeSink, RoomSink, SinkNode, TableRow, TopicSink, Topology } from "./topology.ts";
 
 /**
- * What a task journals, one entry a revision: the order in which ranges of its sources were applied, when it emitted,
- * and ticks of its clock. Records are not copied: the topic has them.
+ * What a task journals, one entry a revision: the order in which ranges of its sources were applied and by which setting, when it
+ * emitted, and ticks of its clock. Records are not copied: the topic has them.
  */
 export type TaskEntry =
-  | { k: "range"; topic: string; generation: number; from: number; to: number; emit: string[] }
+  | { k: "range"; topic: string; generation: number; from: number; to: number; emit: string[]; setting?: unknown }
   | { k: "emit"; emit: string[] }
   | { k: "tick"; at: number }
   /** A source was deleted: nothing of this generation of it counts from here on. */
@@ -333,7 +333,7 @@ function copy(value: unknown): unknown {
 
 function through(change: ChangeSink, row: TableRow): unknown[] {
   let value: unknown = row;
-  const context = { key: row.key, time: row.window.start, topic: "", partition: 0, offset: row.revision };
+  const context = { key: row.key, time: row.window.start, topic: "", partition: 0, offset: row.revision, setting: undefined };
   for (const op of change.ops) {
     if (op.op === "filter" && !op.test(value, context)) return [];
     if (op.op === "mapValues") value = op.map(value, context);

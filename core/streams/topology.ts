@@ -2,8 +2,17 @@ import { SkerryError } from "../wire/errors.ts";
 import type { Aggregator } from "./aggregators.ts";
 import { type Duration, duration, type Windows } from "./windows.ts";
 
-/** What a stateless operator sees beside the value. */
-export type RecordContext = { key: string | null; time: number; topic: string; partition: number; offset: number };
+/**
+ * What a stateless operator sees beside the value. `setting`: the topology's, as it was when the record's range was taken; a replay
+ * sees the same.
+ */
+export type RecordContext = { key: string | null; time: number; topic: string; partition: number; offset: number; setting: unknown };
+
+/**
+ * A value that people change while the topology runs: a key of a group. `parse` reads what is there (null: nothing) as JSON that
+ * operators go by; pure, and it never throws: what makes no sense is read as what stands in for it.
+ */
+export type Setting = { group: string; key: string; parse: (text: string | null) => unknown };
 
 /** A model as an operator: `features` fills one row of the model's inputs, `apply` joins the score to the record. */
 export type ModelOp = {
@@ -70,6 +79,7 @@ export type Topology = {
   sources: string[];
   /** How sources are created where they lack, for those of which the topology says so. */
   shapes: Record<string, SinkTopic>;
+  setting: Setting | null;
   nodes: Node[];
   /** Event-time windows close after this many ms without a record; null leaves them open. */
   closeOnIdle: number | null;
@@ -97,6 +107,7 @@ export function topology(
     partitions: options.partitions,
     sources: [],
     shapes: {},
+    setting: null,
     nodes: [],
     closeOnIdle: options.closeOnIdle === undefined ? null : duration(options.closeOnIdle),
   };
@@ -110,6 +121,16 @@ export class Builder {
 
   constructor(into: Topology) {
     this.#topology = into;
+  }
+
+  /**
+   * A key of a group that operators go by. Which value a range of records was taken with is journalled, so that a replay decides the
+   * same; a change reaches the records that are taken some seconds later. Returns how an operator reads it.
+   */
+  setting<S>(group: string, key: string, parse: (text: string | null) => S): (context: RecordContext) => S {
+    if (this.#topology.setting !== null) throw new SkerryError("bad_request", `Topology "${this.#topology.name}" has a setting already.`);
+    this.#topology.setting = { group, key, parse };
+    return (context) => context.setting as S;
   }
 
   /**

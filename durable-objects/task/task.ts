@@ -19,6 +19,7 @@ import { answerClose, closeExpired, closeToken, earliestExpiry } from "../shared
 import { identify, partitionName, taskName } from "../streams.ts";
 import { LiveTables } from "./live.ts";
 import { Outbox, type Waiting } from "./outbox.ts";
+import { settingText } from "./setting.ts";
 
 export type TaskStats = {
   topology: string;
@@ -201,6 +202,7 @@ export class Task extends DurableObject<Env> {
         (await this.env.TOPIC.getByName(partitionName(me.scope, topic, generation, this.#partition())).read(offset, maxBytes)).value,
       score,
       now: () => Date.now(),
+      setting: async () => (topology.setting === null ? null : settingText(this.env, me.scope, topology.setting)),
     });
     const live = new LiveTables(this.ctx, me.parts[2] as string, this.#partition(), () => engine.machine);
     engine.onApplied = (changed, revision) => live.changed(changed, revision);

@@ -9,6 +9,7 @@ import { errorOf } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
 import { asking } from "../../durable-objects/shared/refusals.ts";
 import { partitionName, taskName } from "../../durable-objects/streams.ts";
+import { settingText } from "../../durable-objects/task/setting.ts";
 import { consumersOf } from "../../topologies/index.ts";
 import { continueTrace, traceId } from "../middleware/trace.ts";
 
@@ -122,7 +123,9 @@ async function deliver(topology: Topology, range: Range, records: RecordBatch, e
   const { topic, partition, from, generation } = range.ring;
   const models = env.MODELS as unknown as ModelsService;
   const score: ScoreModel = async (model, rows, n) => (await models.score(model, rows, n)).scores;
-  const mapped = await mapRange(topology, { topic, partition, from }, records, score);
+  const { setting } = topology;
+  const now = setting === null ? undefined : setting.parse(await settingText(env, scope, setting));
+  const mapped = await mapRange(topology, { topic, partition, from }, records, score, now);
   await env.TASK.getByName(taskName(scope, topology, partition)).apply(mapped, generation);
 }
 
