@@ -11,6 +11,7 @@ import { writeGolden } from "./etcd/golden.ts";
 import { LocalTarget } from "./etcd/local.ts";
 import { explained, type Mismatch, Run } from "./etcd/run.ts";
 import { type Sides, shrink } from "./etcd/shrink.ts";
+import { Stalls } from "./etcd/stalls.ts";
 import { type Numbered, told } from "./etcd/steps.ts";
 import { HttpTarget, type Target } from "./etcd/target.ts";
 
@@ -30,6 +31,11 @@ const { values } = parseArgs({
     shrink: { type: "string", default: "300" },
   },
 });
+
+/** Either side gives a request up after some seconds. */
+const STALL_MS = 1_500;
+/** How often the same operations are done anew because the machine stood still meanwhile. */
+const MAX_AGAIN = 20;
 
 await command(async () => {
   const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
@@ -60,18 +66,31 @@ await command(async () => {
 async function run(seed: number, operations: number, epoch: number, sides: Sides): Promise<void> {
   const began = performance.now();
   const count = new Map<string, number>();
-  for (let done = 0; done < operations; ) {
+  const stalls = new Stalls();
+  for (let done = 0, again = 0; done < operations; ) {
     // An epoch has a seed of its own, so that it can be run alone: `--seed` of the epoch, `-n` of its size.
     const own = (seed + done / epoch) | 0;
     const most = Math.min(epoch, operations - done);
     const steps: Numbered[] = [];
-    const mismatch = await compare(own, most, sides, steps, count);
-    if (mismatch !== null) await explain(own, mismatch, steps, sides);
+    stalls.forget();
+    const mismatch = await compare(own, most, sides, steps);
+    if (mismatch !== null) {
+      // Deadlines of either side passed while nothing ran: what they then answered says nothing about them.
+      if (stalls.longest < STALL_MS || ++again > MAX_AGAIN) await explain(own, mismatch, steps, sides);
+      console.log(`seed ${own}: the machine stood still for ${Math.round(stalls.longest / 100) / 10} s; these ${most} operations again`);
+      continue;
+    }
+    again = 0;
+    for (const { step } of steps) {
+      const kind = "path" in step ? step.path : step.do;
+      count.set(kind, (count.get(kind) ?? 0) + 1);
+    }
     done += most;
     const rate = Math.round(done / ((performance.now() - began) / 1000));
     console.log(`${String(done).padStart(8)} operations the same (${rate} a second)`);
   }
   const kinds = [...count].sort(([, a], [, b]) => b - a).map(([path, times]) => `${path} ${times}`);
+  stalls.end();
   console.log(`ok: ${operations} operations\n${kinds.join(", ")}`);
 }
 
@@ -100,13 +119,7 @@ async function skerry(): Promise<{ fresh(): Promise<Target>; close(): Promise<vo
 }
 
 /** Compares the operations of one epoch, up to the first difference. `steps` gets what was done. */
-async function compare(
-  seed: number,
-  operations: number,
-  sides: Sides,
-  steps: Numbered[],
-  count: Map<string, number>,
-): Promise<Mismatch | null> {
+async function compare(seed: number, operations: number, sides: Sides, steps: Numbered[]): Promise<Mismatch | null> {
   const generator = new Generator(seed);
   const run = new Run(await sides());
   try {
@@ -116,8 +129,6 @@ async function compare(
       if (step === null) return null;
       const at = { index: steps.length + 1, step };
       steps.push(at);
-      const kind = "path" in step ? step.path : step.do;
-      count.set(kind, (count.get(kind) ?? 0) + 1);
       const mismatch = await run.step(at);
       if (mismatch !== null) return mismatch;
     }

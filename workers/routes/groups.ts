@@ -87,6 +87,15 @@ const StateSchema = z
     halted: z.string().nullable().openapi({ description: "Why it cannot read its log, where it cannot." }),
     waiting: z.number().int(),
     rows: z.number().int().openapi({ description: "Written since it last woke." }),
+    counters: z
+      .object({
+        asks: z.number().int().openapi({ description: "Times it was asked something; to look at it does not count." }),
+        served: z.number().int().openapi({ description: "Calls of other replicas that it answered." }),
+        calls: z.number().int().openapi({ description: "Calls that it made to other replicas." }),
+        alarms: z.number().int(),
+        elections: z.number().int().openapi({ description: "It won." }),
+      })
+      .openapi({ description: "Since it last woke. At rest none of them grows." }),
     peers: z
       .array(z.object({ id: z.number().int(), match: z.number().int(), down: z.boolean() }))
       .openapi({ description: "What a leader knows of the others: how far each has its log, and whether it is silent." }),
@@ -398,10 +407,10 @@ function statusOf(meta: GroupMeta, replicas: (Looked | null)[], faults: boolean)
 function stateOf(status: Looked | null) {
   if (status === null) return null;
   const { role, term, leader, header, index, firstIndex, committed, applied, bytes, leases } = status;
-  const { incarnation, place, regressed, halted, waiting, rows, faults } = status;
+  const { incarnation, place, regressed, halted, waiting, rows, counters, faults } = status;
   const peers = status.peers.filter(({ id }) => id !== status.id).map(({ id, match, down }) => ({ id, match, down }));
   return {
     ...{ role, term, leader, revision: header.revision, index, firstIndex, committed, applied, bytes, leases },
-    ...{ incarnation, place, regressed, halted, waiting, rows, peers, faults },
+    ...{ incarnation, place, regressed, halted, waiting, rows, counters, peers, faults },
   };
 }

@@ -45,6 +45,11 @@ export type ReplicaState = {
   waiting: number;
   /** Written since it last woke. */
   rows: number;
+  /**
+   * Since it last woke: times it was asked something (to look at it does not count), calls of other replicas that it answered, calls that
+   * it made, alarms, and elections won. At rest none of them grows.
+   */
+  counters: { asks: number; served: number; calls: number; alarms: number; elections: number };
   /** What a leader knows of the others: how far each has its log, and whether it is silent. */
   peers: { id: number; match: number; down: boolean }[];
   /** What is broken on purpose, for development. */

@@ -7,7 +7,17 @@ type Replica = GroupStatus["status"][number];
 
 const CALM: ReplicaState = {
   ...{ role: "follower", term: 2, leader: 1, revision: 5, firstIndex: 2, index: 9, committed: 9, applied: 9, bytes: 100, leases: 0 },
-  ...{ incarnation: 1, place: "", regressed: false, halted: null, waiting: 0, rows: 3, peers: [], faults: null },
+  ...{
+    incarnation: 1,
+    place: "",
+    regressed: false,
+    halted: null,
+    waiting: 0,
+    rows: 3,
+    counters: { asks: 0, served: 0, calls: 0, alarms: 0, elections: 0 },
+    peers: [],
+    faults: null,
+  },
 };
 const NO_FAULT = { hang: false, cut: [], delay: 0, drop: 0 };
 
