@@ -252,6 +252,8 @@ export class Desk {
     const elsewhere = known !== NO_NODE && (known !== silent || core.leased);
     const voter = core.conf.voters.includes(core.id) || core.conf.votersOutgoing.includes(core.id);
     if (elsewhere || !voter || !core.mayLead) {
+      // One that was rolled back does not know, and might send who asks to a follower, which sends it back here.
+      if (known !== NO_NODE && core.peers.link(known).heardAt === Number.NEGATIVE_INFINITY) core.peers.link(known).nudge = true;
       this.#asks.reply(open.id, { reply: "notLeader", leader: known, term: core.term });
       return;
     }

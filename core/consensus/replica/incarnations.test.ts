@@ -123,6 +123,26 @@ describe("incarnations", () => {
     expect(new Set(others.map((id) => cluster.replica(id).store.digest())).size).toBe(1);
   });
 
+  it("[GR41] one that names the leader of a time before finds out, and names nobody", () => {
+    const { cluster, leader, others } = settled();
+    const [next, third] = others;
+    const before = cluster.member(next).rows.snapshot();
+    cluster.evict(next);
+    cluster.write(put("a", "2"), leader);
+    cluster.run(1_000);
+    expect(cluster.ask(leader, { ask: "transfer", to: next }).reply.reply).toBe("ok");
+    cluster.write(put("a", "3"), next);
+    cluster.run(10_000);
+    for (const id of [leader, third]) cluster.evict(id);
+    cluster.rollBack(next, before);
+    // They send who asks from one to the other.
+    expect(cluster.ask(leader, get("a")).reply).toMatchObject({ reply: "notLeader", leader: next });
+    expect(cluster.ask(next, get("a")).reply).toMatchObject({ reply: "notLeader", leader });
+    cluster.run(500);
+    expect(cluster.ask(next, get("a")).reply).toMatchObject({ reply: "notLeader", leader: 0 });
+    expect(cluster.ask(leader, get("a"), { silent: next }).reply.reply).toBe("ok");
+  });
+
   it("[GR41] lives are remembered for as long as others may need them: a peer that missed many is no reason to doubt", () => {
     const { cluster, leader, others } = settled();
     const [away, other] = others;
