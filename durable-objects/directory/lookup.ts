@@ -14,10 +14,12 @@ import { type Scope, SYSTEM_GROUP } from "../../core/wire/names.ts";
 import { directory } from "./port.ts";
 
 /**
- * How long this isolate goes by what it knows of a topic or a group, in milliseconds. What it reads may be a second old, so that what
- * it goes by is at most five. What is stale is refused by its version.
+ * How long this isolate goes by what it knows of a topic, in milliseconds: a topic never changes, and one that is gone says so itself,
+ * wherever it is met. A question wakes three objects, so it is asked seldom.
  */
-const TTL_MS = 4_000;
+const TOPIC_TTL_MS = 300_000;
+/** The same of a group, whose members change. What is read may be a second old, so that what this isolate goes by is at most five. */
+const GROUP_TTL_MS = 4_000;
 const MAX_CACHED = 4_096;
 /** A system group that says nothing for so long, in milliseconds, is not waited for by who knows the name already. */
 const PATIENCE_MS = 1_000;
@@ -35,11 +37,11 @@ const topologies: Cache<LiveTopology> = new Map();
 const unbilled = new Map<string, number>();
 
 /**
- * A topic's metadata, at most five seconds old; while the system group cannot say what is so now, as it was known last. That a topic
- * is missing is never cached. Throws `topic_not_found`, `no_quorum`.
+ * A topic's metadata, at most five minutes old; while the system group cannot say what is so now, as it was known last. That a topic
+ * is missing is never cached. Throws `topic_not_found`, `no_quorum`. Whoever is answered `stale_metadata` looks with {@link refreshTopic}.
  */
 export async function topicMeta(env: Env, scope: Scope, name: string): Promise<TopicMeta> {
-  return requireTopic(name, await known(topics, scope, name, topicReader(env, scope, name)));
+  return requireTopic(name, await known(topics, TOPIC_TTL_MS, scope, name, topicReader(env, scope, name)));
 }
 
 /** Reads a topic's metadata anew: what a caller does once when an object answers `stale_metadata`. Throws `topic_not_found`, `no_quorum`. */
@@ -57,9 +59,9 @@ export function forgetTopic(scope: Scope, name: string): void {
   remember(topics, cacheKey(scope, name), null, 0);
 }
 
-/** A group's entry, as {@link topicMeta}, or null. */
+/** A group's entry, at most five seconds old, otherwise as {@link topicMeta}; or null. */
 export async function groupMeta(env: Env, scope: Scope, name: string): Promise<GroupMeta | null> {
-  return name === SYSTEM_GROUP ? systemGroup() : known(groups, scope, name, groupReader(env, scope, name));
+  return name === SYSTEM_GROUP ? systemGroup() : known(groups, GROUP_TTL_MS, scope, name, groupReader(env, scope, name));
 }
 
 /** Reads a group's entry anew: where its replicas are not, or not any more, those that were known. */
@@ -79,7 +81,7 @@ export function forgetGroup(scope: Scope, name: string): void {
 
 /** The version of a topology that is live, as {@link topicMeta}, or null. */
 export function liveTopology(env: Env, scope: Scope, name: string): Promise<LiveTopology | null> {
-  return known(topologies, scope, name, (recency, patience) => directory(env, scope, patience).getLive(name, recency));
+  return known(topologies, TOPIC_TTL_MS, scope, name, (recency, patience) => directory(env, scope, patience).getLive(name, recency));
 }
 
 /** Keeps what this isolate was just told of a topology that it made live. */
@@ -118,11 +120,11 @@ function groupReader(env: Env, scope: Scope, name: string): Read<GroupMeta> {
   return (recency, patience) => directory(env, scope, patience).getGroup(name, recency);
 }
 
-async function known<T>(cache: Cache<T>, scope: Scope, name: string, read: Read<T>): Promise<T | null> {
+async function known<T>(cache: Cache<T>, ttl: number, scope: Scope, name: string, read: Read<T>): Promise<T | null> {
   const key = cacheKey(scope, name);
   const before = cache.get(key);
   const old = before?.meta ?? null;
-  if (old !== null && Date.now() - before!.readAt < TTL_MS) return old;
+  if (old !== null && Date.now() - before!.readAt < ttl) return old;
   try {
     const recency = before?.meta === null ? "linearizable" : "bounded";
     return await keep(cache, scope, name, () => read(recency, old === null ? undefined : PATIENCE_MS));

@@ -246,3 +246,64 @@ it("gives the desk to one at a time, and to the next when a tab goes", async () 
   expect(second.complaints).toEqual([]);
   await second.close();
 });
+
+it("sets the desk's thresholds for every tab at once, never over somebody else's unseen, and by keyboard alone", async () => {
+  const first = await on("flight-desk", "Flight desk");
+  // Where another test has not made the group already.
+  const create = first.page.getByRole("button", { name: "Create it" });
+  const said = (tab: Tab) => tab.page.getByTestId("thresholds");
+  await create.or(said(first)).first().waitFor();
+  if (await create.isVisible()) await create.click();
+  await said(first).getByText("score of 0.686 or more").waitFor();
+  const second = await on("flight-desk", "Flight desk");
+  /** Opens the form, which takes the focus. */
+  const edit = async ({ page }: Tab) => {
+    await page.getByRole("button", { name: "Change thresholds" }).click();
+    await page.waitForFunction(() => document.activeElement?.closest("form") !== null && document.activeElement?.tagName === "INPUT");
+  };
+  for (const tab of [first, second]) await edit(tab);
+
+  // By keyboard: the form has the focus, Enter saves, and the focus goes back to where it was opened.
+  await first.page.keyboard.press("ControlOrMeta+a");
+  await first.page.keyboard.type("0.9");
+  await first.page.keyboard.press("Tab");
+  await first.page.keyboard.type("30");
+  expect(await violations(first.page)).toEqual([]);
+  await first.page.keyboard.press("Enter");
+  for (const tab of [first, second]) await said(tab).getByText("score of 0.9 or more that is 30 min late or more").waitFor();
+  await first.page.waitForFunction(() => document.activeElement?.textContent === "Change thresholds");
+
+  // The second began with what was there before: it is told, and only then replaces it.
+  const form = second.page.getByRole("form", { name: "Thresholds" });
+  await form.getByLabel("Score from").fill("1.5");
+  await form.getByRole("button", { name: "Save" }).click();
+  await form.getByText("The score is a number from 0 to 1.").waitFor();
+  await form.getByLabel("Score from").fill("0.5");
+  await form.getByRole("button", { name: "Save" }).click();
+  await form.getByText("Somebody else changed them meanwhile.").waitFor();
+  expect(await violations(second.page)).toEqual([]);
+  expect(await world.call("POST", "/v1/groups/flight-desk/v3/kv/range", { key: btoa("desk/thresholds") })).toMatchObject({
+    kvs: [{ value: btoa('{"score":0.9,"delay":30}') }],
+  });
+  await form.getByRole("button", { name: "Save" }).click();
+  await said(first)
+    .getByText(/score of 0\.5 or more\.$/)
+    .waitFor();
+
+  const { token } = await world.mint([
+    { capability: "groups", name: "*", rights: ["read"] },
+    { capability: "streams", name: "*", rights: ["read"] },
+    { capability: "rooms", name: "*", rights: ["read"] },
+  ]);
+  const reader = await on("flight-desk", "Flight desk", token);
+  await said(reader).getByText("score of 0.5 or more").waitFor();
+  expect(await reader.page.getByRole("button", { name: "Change thresholds" }).count()).toBe(0);
+  await edit(second);
+  await second.page.keyboard.press("Escape");
+  await form.waitFor({ state: "detached" });
+  for (const tab of [first, second]) {
+    expect(tab.complaints).toEqual([]);
+    await tab.close();
+  }
+  await reader.close();
+});

@@ -108,7 +108,7 @@ describe("the directory", () => {
 });
 
 describe("the Worker's copy of a topic", () => {
-  it("is at most five seconds old, can be renewed at once, and never says that a topic is missing from memory", async () => {
+  it("is at most five minutes old, can be renewed at once, and never says that a topic is missing from memory", async () => {
     const scope = fresh();
     const port = directory(env, scope);
     expect(await codeOf(topicMeta(env, scope, "t"))).toBe("topic_not_found");
@@ -118,7 +118,7 @@ describe("the Worker's copy of a topic", () => {
     await port.deleteTopic("t");
     await port.putTopic("t", config);
     expect((await topicMeta(env, scope, "t")).generation).toBe(1);
-    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 5_000 });
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 300_000 });
     expect((await topicMeta(env, scope, "t")).generation).toBe(2);
     await port.deleteTopic("t");
     expect((await topicMeta(env, scope, "t")).generation).toBe(2);

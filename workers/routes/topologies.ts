@@ -5,7 +5,7 @@ import type { Answer } from "../../core/wire/answer.ts";
 import type { LiveTopology } from "../../core/wire/directory.ts";
 import { errorOf } from "../../core/wire/errors.ts";
 import { goLive } from "../../durable-objects/directory/live.ts";
-import { liveTopology, topicMeta } from "../../durable-objects/directory/lookup.ts";
+import { liveTopology } from "../../durable-objects/directory/lookup.ts";
 import { partitionName, taskName } from "../../durable-objects/streams.ts";
 import type { TaskStats } from "../../durable-objects/task/task.ts";
 import { TOPOLOGIES, topicsOf, topologyNamed } from "../../topologies/index.ts";
@@ -15,6 +15,7 @@ import { note } from "../middleware/context.ts";
 import { problems } from "../middleware/openapi.ts";
 import { timed } from "../middleware/trace.ts";
 import { json } from "./schemas.ts";
+import { onTopic } from "./topics.ts";
 
 const tags = ["streams"];
 
@@ -205,20 +206,19 @@ async function headsOf(c: Context<AppEnv>, topology: Topology): Promise<{ heads:
   const heads: Record<string, number>[] = Array.from({ length: topology.partitions }, () => ({}));
   const unread: Unread[] = [];
   for (const source of topology.sources) {
-    const topic = await topicMeta(c.env, scope, source).catch((thrown) => {
-      if (errorOf(thrown).code === "topic_not_found") return null;
+    const ends = await onTopic(c, source, (topic) => {
+      const headOf = async (partition: number) =>
+        note(c, await c.env.TOPIC.getByName(partitionName(scope, source, topic.generation, partition)).stats()).head;
+      return Promise.all(Array.from({ length: Math.max(topic.partitions, topology.partitions) }, (_, partition) => headOf(partition)));
+    }).catch((thrown) => {
+      if (errorOf(thrown).code === "topic_not_found") return [];
       throw thrown;
     });
-    if (topic === null) continue;
-    const headOf = async (partition: number) =>
-      note(c, await c.env.TOPIC.getByName(partitionName(scope, source, topic.generation, partition)).stats()).head;
-    await Promise.all(
-      heads.map(async (head, partition) => {
-        head[source] = await headOf(partition);
-      }),
-    );
-    const beyond = Array.from({ length: Math.max(0, topic.partitions - topology.partitions) }, (_, at) => topology.partitions + at);
-    unread.push(...(await Promise.all(beyond.map(async (partition) => ({ topic: source, partition, head: await headOf(partition) })))));
+    for (const [partition, end] of ends.entries()) {
+      const head = heads[partition];
+      if (head === undefined) unread.push({ topic: source, partition, head: end });
+      else head[source] = end;
+    }
   }
   return { heads, unread };
 }

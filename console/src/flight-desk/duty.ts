@@ -1,13 +1,16 @@
 import { computed, signal } from "@preact/signals";
 import { ERRORS, SkerryError } from "@skerry/client";
 import { type Entry, type Group, type GroupInfo, type Leadership, openGroup } from "@skerry/client/groups";
+import { DESK_GROUP, parseThresholds, THRESHOLDS_KEY, type Thresholds } from "../../../topologies/flight-thresholds.ts";
 import type { Paged } from "../platform/answers.ts";
 import type { Api } from "../platform/api.ts";
 import { may } from "../platform/may.ts";
 import { session as current, type Session } from "../platform/session.ts";
 
-export const GROUP = "flight-desk";
+export const GROUP = DESK_GROUP;
 const PATH = `/v1/groups/${GROUP}`;
+/** Everything of the desk is under it: one watch tells all of it. */
+const DESK = "desk/";
 const ELECTION = "desk/duty";
 /** Seconds. Timers of a tab that nobody sees run once a minute: it must not lose the desk by that. */
 export const TTL = 90;
@@ -18,18 +21,27 @@ const ABSENT = 15_000;
 /** Somebody who has the desk, or stands for it. `since` in Unix milliseconds; null where it is not said. */
 export type Officer = { key: string; name: string; since: number | null };
 
-/** Who has the desk: read once, then told by a watch. */
+/** Who has the desk, and what it goes by: read once, then told by a watch. */
 export class Duty {
   readonly state = signal<"checking" | "absent" | "open">("checking");
   readonly problem = signal<string | null>(null);
-  readonly #standing = signal<ReadonlyMap<string, Entry>>(new Map());
+  readonly #entries = signal<ReadonlyMap<string, Entry>>(new Map());
   /** In the order in which they came: the first has the desk. */
   readonly officers = computed(() =>
-    [...this.#standing.value.values()].sort((a, b) => a.createRevision - b.createRevision).map((entry) => officerOf(entry)),
+    [...this.#entries.value.values()]
+      .filter(({ key }) => key.startsWith(`${ELECTION}/`))
+      .sort((a, b) => a.createRevision - b.createRevision)
+      .map((entry) => officerOf(entry)),
   );
+  /** From where on a flight is unusual; `revision` is the write that set it, 0 where nobody has. */
+  readonly thresholds = computed(() => {
+    const entry = this.#entries.value.get(THRESHOLDS_KEY);
+    return { ...parseThresholds(entry?.text ?? null), revision: entry?.modRevision ?? 0 };
+  });
   readonly #api: Api;
   readonly #session: Session;
   readonly #end = new AbortController();
+  #group: Group | null = null;
   #recheck = () => {};
 
   constructor(api: Api, session: Session) {
@@ -41,6 +53,12 @@ export class Duty {
   close(): void {
     this.#end.abort();
     this.#recheck();
+  }
+
+  /** Sets the thresholds in the place of those of `revision`. Throws `conflict` where somebody else was quicker. */
+  async set(thresholds: Thresholds, revision: number): Promise<void> {
+    this.#group ??= openGroup(this.#api.client, GROUP);
+    await this.#group.put(THRESHOLDS_KEY, JSON.stringify(thresholds), { ifRevision: revision });
   }
 
   async create(): Promise<void> {
@@ -58,11 +76,11 @@ export class Duty {
           return;
         }
         if (await this.#exists(signal)) {
-          for await (const told of openGroup(this.#api.client, GROUP).follow({ prefix: `${ELECTION}/` }, { signal })) {
-            const known = told.kind === "snapshot" ? new Map<string, Entry>() : new Map(this.#standing.value);
+          for await (const told of openGroup(this.#api.client, GROUP).follow({ prefix: DESK }, { signal })) {
+            const known = told.kind === "snapshot" ? new Map<string, Entry>() : new Map(this.#entries.value);
             if (told.kind === "snapshot") for (const entry of told.entries) known.set(entry.key, entry);
             else for (const { type, key, entry } of told.events) type === "put" ? known.set(key, entry) : known.delete(key);
-            this.#standing.value = known;
+            this.#entries.value = known;
             this.state.value = "open";
             this.problem.value = null;
           }

@@ -7,6 +7,7 @@ import { Panel } from "../ui/panel.tsx";
 import { useAction } from "../ui/use-action.ts";
 import { Duty, deskOf, GROUP, TTL } from "./duty.ts";
 import { ownName } from "./people.ts";
+import { DeskThresholds } from "./thresholds.tsx";
 
 /** Who has the desk: an election of the group `flight-desk`, won by whoever came first and lives. */
 export function DutyPanel({ api, session }: PageProps) {
@@ -40,14 +41,17 @@ export function DutyPanel({ api, session }: PageProps) {
           )}
         </div>
       ) : state === "open" ? (
-        <div class="actions">
-          <Officers duty={duty} mine={desk.key.value} />
-          {may(session, "groups", GROUP, "write") ? (
-            <Buttons desk={desk} taken={duty.officers.value.length > 0} run={run} />
-          ) : (
-            <span class="muted">Your token may see who has it, not take it.</span>
-          )}
-        </div>
+        <>
+          <div class="actions">
+            <Officers duty={duty} mine={desk.key.value} />
+            {may(session, "groups", GROUP, "write") ? (
+              <Buttons desk={desk} taken={duty.officers.value.length > 0} run={run} />
+            ) : (
+              <span class="muted">Your token may see who has it, not take it.</span>
+            )}
+          </div>
+          <DeskThresholds duty={duty} mayChange={may(session, "groups", GROUP, "write")} />
+        </>
       ) : (
         duty.problem.value === null && <p class="empty-note">Loading …</p>
       )}
