@@ -7,7 +7,7 @@ import { buildWorkers } from "../lib/build-workers.ts";
 import { startEtcd } from "../lib/etcd.ts";
 import { command, Refusal } from "../lib/refusal.ts";
 import { Generator } from "./etcd/generate.ts";
-import { writeGolden } from "./etcd/golden.ts";
+import { writeGolden, writeRefusals } from "./etcd/golden.ts";
 import { LocalTarget } from "./etcd/local.ts";
 import { explained, type Mismatch, Run } from "./etcd/run.ts";
 import { type Sides, shrink } from "./etcd/shrink.ts";
@@ -55,7 +55,12 @@ await command(async () => {
     return [reference, await ours.fresh()] satisfies [Target, Target];
   };
   try {
-    if (values.golden) return await writeGolden(sides, () => version);
+    if (values.golden) {
+      await writeGolden(sides, () => version);
+      const etcd = await startEtcd();
+      await writeRefusals(`${etcd.urls[0]}/v3`, etcd.version).finally(() => etcd.stop());
+      return;
+    }
     await run(seed, operations, epoch, sides);
   } finally {
     await ours.close();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { GOLDEN_SEEDS, readGolden } from "../../../scripts/verify/etcd/golden.ts";
+import { GOLDEN_SEEDS, readGolden, readRefusals } from "../../../scripts/verify/etcd/golden.ts";
 import { LocalTarget } from "../../../scripts/verify/etcd/local.ts";
+import { REFUSED, SETUP } from "../../../scripts/verify/etcd/refusals.ts";
 import { Run } from "../../../scripts/verify/etcd/run.ts";
 
 describe("what a real etcd answered", () => {
@@ -16,6 +17,13 @@ describe("what a real etcd answered", () => {
       await run.close();
     });
   }
+
+  const { etcd, answers } = readRefusals();
+  it.each(REFUSED.filter(({ auth }) => auth === undefined))(`etcd ${etcd} refuses $name, and so do we`, async ({ name, path, body }) => {
+    const target = new LocalTarget();
+    for (const step of SETUP) expect((await target.call(step.path, step.body)).status).toBe(200);
+    expect(await target.call(path, body())).toEqual(answers[name]);
+  });
 
   it("holds requests of every kind, refused ones too", () => {
     const pairs = GOLDEN_SEEDS.flatMap((seed) => readGolden(seed).pairs);
