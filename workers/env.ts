@@ -20,6 +20,10 @@ export type AppEnv = {
     spans: { name: string; ms: number }[];
     /** The answer is JSON that comes over time, line by line, and must not be waited for. */
     streaming?: boolean;
+    /** When it began, by `performance.now()`. */
+    began: number;
+    /** The response has its headers already; the bytes of its body. */
+    dressed?: number;
     /** The code of the error this request ended with, for the log and the metrics. */
     errorCode?: string;
   };

@@ -132,9 +132,10 @@ export class Journal {
     try {
       const rows = this.#write(() => {
         if (!this.#fillLast(Math.min(options.fill ?? 0, this.#maxRowBytes))) {
-          const { rows, after } = encodeRows(this.#staged, this.#state.totals, this.#maxRowBytes);
+          const { rows, after, last } = encodeRows(this.#staged, this.#state.totals, this.#maxRowBytes);
           for (const row of rows) this.#storage.putRow(row);
-          this.#set({ head: this.#next, totals: after, last: undefined });
+          // Held in memory only by those who fill rows.
+          this.#set({ head: this.#next, totals: after, last: options.fill === undefined ? undefined : last });
         }
         this.#setStaged([], this.#next);
       });

@@ -26,20 +26,29 @@ const PIECE = 1;
 export const ROW_HEADER_BYTES = 80;
 export const MIN_ROW_BYTES = 128;
 
+/** A packed row that can be filled: where it begins, how many entries it holds, those as stored, and the totals before it. */
+export type PackedRow = { first: number; count: number; body: Uint8Array; before: Totals };
+
+/** Rows to be written; `last` is the last of them, where it can be filled. */
+export type EncodedRows = { rows: StoredRow[]; after: Totals; last: PackedRow | null };
+
 /**
  * Packs consecutive entries in as few rows as `maxRowBytes` allows (greedily, which is optimal for a sequence), and
  * cuts an entry that fits in no row in pieces.
  */
-export function encodeRows(entries: readonly JournalEntry[], before: Totals, maxRowBytes: number): { rows: StoredRow[]; after: Totals } {
+export function encodeRows(entries: readonly JournalEntry[], before: Totals, maxRowBytes: number): EncodedRows {
   const budget = maxRowBytes - ROW_HEADER_BYTES;
   const end = endOf(entries.at(-1)!);
   const rows: StoredRow[] = [];
   let totals = before;
   let start = 0;
   let used = 0;
+  let last: PackedRow | null = null;
   const flush = (stop: number) => {
     if (stop === start) return;
-    rows.push(packedRow(entries, start, stop, used, end, totals));
+    const row = packedRow(entries, start, stop, used, end, totals);
+    rows.push(row);
+    last = { first: row.first, count: stop - start, body: row.bytes.subarray(row.bytes.length - used), before: totals };
     totals = { rows: totals.rows + 1, bytes: totals.bytes, entries: totals.entries + (stop - start) };
     for (let i = start; i < stop; i++) totals.bytes += entries[i]!.bytes.length;
   };
@@ -56,12 +65,13 @@ export function encodeRows(entries: readonly JournalEntry[], before: Totals, max
     if (size <= budget) continue;
     const parts = Math.ceil(entry.bytes.length / budget);
     for (let part = 0; part < parts; part++) rows.push(pieceRow(entry, part, parts, budget, end, totals));
+    last = null;
     totals = { rows: totals.rows + parts, bytes: totals.bytes + entry.bytes.length, entries: totals.entries + 1 };
     start = i + 1;
     used = 0;
   }
   flush(entries.length);
-  return { rows, after: totals };
+  return { rows, after: totals, last };
 }
 
 /** Bytes that entries take in a packed row, without its header. */
@@ -74,9 +84,6 @@ export function packedSize(entries: readonly JournalEntry[]): number {
 function entrySize(entry: JournalEntry): number {
   return varintSize(entry.count) + varintSize(entry.bytes.length) + entry.bytes.length;
 }
-
-/** A packed row that can be filled: where it begins, how many entries it holds, those as stored, and the totals before it. */
-export type PackedRow = { first: number; count: number; body: Uint8Array; before: Totals };
 
 /** The row that holds what `row` holds, and `entries`, which follow it. */
 export function fillRow(row: PackedRow, entries: readonly JournalEntry[]): { stored: StoredRow; filled: PackedRow } {

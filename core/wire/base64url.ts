@@ -1,15 +1,18 @@
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/** Arguments of one call. */
+const PIECE = 8_192;
 const VALUES = new Map([...ALPHABET].map((char, value) => [char, value]));
 
 /** RFC 4648 base64url without padding (ECMAScript alone has none yet). */
 export function toBase64Url(bytes: Uint8Array): string {
   let text = "";
-  for (let i = 0; i < bytes.length; i += 3) {
-    const left = bytes.length - i;
-    const word = ((bytes[i] as number) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
-    for (let j = 0; j < Math.min(left, 3) + 1; j++) text += ALPHABET[(word >> (18 - 6 * j)) & 63];
-  }
-  return text;
+  for (let i = 0; i < bytes.length; i += PIECE) text += String.fromCharCode(...bytes.subarray(i, i + PIECE));
+  return latin1ToBase64Url(text);
+}
+
+/** The same of characters up to U+00FF, each a byte. */
+export function latin1ToBase64Url(text: string): string {
+  return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** The inverse of {@link toBase64Url}; null for any text it never makes, so that bytes have one spelling. */

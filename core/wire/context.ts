@@ -1,5 +1,5 @@
 import type { Position } from "./answer.ts";
-import { fromBase64Url, toBase64Url } from "./base64url.ts";
+import { fromBase64Url, latin1ToBase64Url } from "./base64url.ts";
 import { SkerryError } from "./errors.ts";
 import type { Scope } from "./names.ts";
 
@@ -17,6 +17,8 @@ export const MAX_CONTEXT_ENTRIES = 64;
 export const MAX_CONTEXT_BYTES = 4096;
 
 const VERSION = 1;
+/** Names of objects are percent-encoded. */
+const NAME = /^[\x20-\x7e]+$/;
 export const NOTHING_SEEN: Seen = new Map();
 
 /** Reads a token. Throws `bad_context` for anything that {@link encodeContext} did not make for this scope. */
@@ -36,7 +38,7 @@ export function decodeContext(token: string, scope: Scope): Seen {
   const seen = new Map<string, number>();
   for (let i = 2; i < parsed.length; i += 2) {
     const [name, at] = [parsed[i], parsed[i + 1]];
-    if (typeof name !== "string" || name === "" || !Number.isSafeInteger(at) || at < 0 || seen.has(prefix(scope) + name))
+    if (typeof name !== "string" || !NAME.test(name) || !Number.isSafeInteger(at) || at < 0 || seen.has(prefix(scope) + name))
       throw bad("it is damaged");
     seen.set(prefix(scope) + name, at);
   }
@@ -67,7 +69,7 @@ export function encodeContext(seen: Seen, scope: Scope): string | null {
     flat.unshift(name, at);
   }
   if (flat.length === 0) return null;
-  return toBase64Url(new TextEncoder().encode(JSON.stringify([VERSION, `${scope.project}/${scope.jurisdiction}`, ...flat])));
+  return latin1ToBase64Url(JSON.stringify([VERSION, `${scope.project}/${scope.jurisdiction}`, ...flat]));
 }
 
 function prefix(scope: Scope): string {

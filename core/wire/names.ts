@@ -14,6 +14,7 @@ export const MAX_NAME_BYTES = 256;
 /** The group that holds a project's directory. It is always there: its own metadata is fixed, and it is founded when it is first asked. */
 export const SYSTEM_GROUP = "_system";
 
+const ENCODER = new TextEncoder();
 const PROJECT = /^[a-z][a-z0-9-]{0,38}$/;
 // Control characters would break logs and headers; a lone surrogate has no UTF-8 form.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: refusing them is the point
@@ -66,5 +67,5 @@ export function parseObjectName(name: string): { scope: Scope; capability: Capab
 }
 
 function utf8Length(text: string): number {
-  return new TextEncoder().encode(text).length;
+  return ENCODER.encode(text).length;
 }

@@ -4,8 +4,9 @@ import type { Answer } from "../../core/wire/answer.ts";
 import type { GroupMeta } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
+import { type Asker, askReplica, type Replied } from "./batches.ts";
 import { firstOf, type GroupHints, hintsOf, nextOf, noteLatency, silenceOf } from "./hints.ts";
-import { groupObject } from "./names.ts";
+import { groupObject, replicaName } from "./names.ts";
 import { configure, replicaStub } from "./replicas.ts";
 
 /** All attempts together take no longer unless told otherwise; a replica itself answers within two seconds, if only that it cannot. */
@@ -56,6 +57,7 @@ class Asking {
   readonly #deadline: number;
   /** Attempts that have not come back. */
   readonly #open = new Map<number, Promise<Outcome>>();
+  readonly #asker: Asker = { over: false };
   #rows = 0;
   /** Replicas that knew of no leader when they were asked. */
   readonly #leaderless = new Set<number>();
@@ -71,6 +73,14 @@ class Asking {
   }
 
   async run(): Promise<GroupAnswer> {
+    try {
+      return await this.#run();
+    } finally {
+      this.#asker.over = true;
+    }
+  }
+
+  async #run(): Promise<GroupAnswer> {
     let target = firstOf(this.#known, this.#meta, needsLeader(this.#ask));
     let silent = 0;
     let rounds = 0;
@@ -122,32 +132,35 @@ class Asking {
   async #attempt(member: number, silent: number): Promise<Outcome> {
     const began = Date.now();
     try {
-      const stub = replicaStub(this.#env, this.#scope, this.#meta, this.#member(member));
-      const { value, rows = 0 }: Answer<Reply> = await stub.ask(this.#ask, { silent });
+      const { reply, rows } = await this.#call(member, this.#ask, silent);
       noteLatency(this.#known, member, Date.now() - began);
-      return { member, reply: value, rows };
+      return { member, reply, rows };
     } catch (thrown) {
       return { member, error: errorOf(thrown) };
     }
   }
 
+  #call(member: number, ask: Ask, silent: number): Promise<Replied> {
+    const meta = this.#meta;
+    const name = replicaName(this.#scope, meta.name, meta.generation, member);
+    const stub = () => replicaStub(this.#env, this.#scope, meta, this.#member(member));
+    return askReplica(name, stub, this.#asker, ask, { silent });
+  }
+
   /** The first attempt that comes back, or null after `ms`. */
   async #first(ms: number): Promise<Outcome | null> {
-    let timer = 0 as unknown as ReturnType<typeof setTimeout>;
-    const patience = new Promise<null>((resolve) => {
-      timer = setTimeout(() => resolve(null), Math.max(1, Math.min(ms, this.#deadline - Date.now())));
-    });
-    const outcome = await Promise.race([...this.#open.values(), patience]);
-    clearTimeout(timer);
+    // Not cleared: it ends with the request.
+    const patience = scheduler.wait(Math.max(1, Math.min(ms, this.#deadline - Date.now())));
+    const outcome = (await Promise.race([...this.#open.values(), patience])) ?? null;
     if (outcome !== null) this.#open.delete(outcome.member);
     return outcome;
   }
 
   async #nudge(member: number, silent: number): Promise<void> {
     try {
-      const { value } = await replicaStub(this.#env, this.#scope, this.#meta, this.#member(member)).ask(NUDGE, { silent });
-      if (value.reply === "ok") this.#known.leader = member;
-      else if (value.reply === "notLeader" && value.leader !== 0) this.#known.leader = value.leader;
+      const { reply } = await this.#call(member, NUDGE, silent);
+      if (reply.reply === "ok") this.#known.leader = member;
+      else if (reply.reply === "notLeader" && reply.leader !== 0) this.#known.leader = reply.leader;
     } catch {
       // The next request will find out.
     }

@@ -19,6 +19,9 @@ import { Wakeups } from "./wakeups.ts";
 /** How a replica begins: with the others of a new group, all of them told the same, or as one to be added to a group. */
 export type Beginning = { kind: "found"; voters: number[]; state: Uint8Array } | { kind: "join" };
 
+/** A request, and what its sender knows. */
+export type Asked = { ask: Ask; hint: Hint };
+
 /**
  * One replica of a group: SQLite, RPC, sockets, a timer and the alarm around {@link Replica}, which decides everything. What a turn
  * writes is durable before anything that the turn says leaves the object (output gate).
@@ -69,17 +72,22 @@ export class Group extends DurableObject<Env> {
     return whole(effects.answer);
   }
 
-  /** A request; `hint` says which leader did not answer. */
-  async ask(ask: Ask, hint: Hint = NO_HINT): Promise<Answer<Reply>> {
+  /** Requests, answered together; a hint says which leader did not answer. Each reply names what it achieved. */
+  async asks(requests: readonly Asked[]): Promise<Answer<Reply[]>> {
     if (this.#faults.active) await this.#faults.pass();
-    const reply = await this.#asked(ask, hint);
-    return this.#answer(reply, reply.reply === "ok" ? reply.achieved : "eventual");
+    return this.#answer(await this.#asked(requests), "eventual");
   }
 
-  #asked(ask: Ask, hint: Hint = NO_HINT): Promise<Reply> {
-    const { promise, resolve } = Promise.withResolvers<Reply>();
-    this.#ask([{ ask, hint, done: resolve }]);
-    return promise;
+  #asked(requests: readonly Asked[]): Promise<Reply[]> {
+    return new Promise<Reply[]>((resolve) => {
+      const all: Reply[] = [];
+      let open = requests.length;
+      const done = (at: number) => (reply: Reply) => {
+        all[at] = reply;
+        if (--open === 0) resolve(all);
+      };
+      this.#ask(requests.map(({ ask, hint }, at) => ({ ask, hint, done: done(at) })));
+    });
   }
 
   /** What this replica knows, for people to look at, and what is broken on purpose. It wakes no other. Null where it is no member. */
@@ -91,7 +99,8 @@ export class Group extends DurableObject<Env> {
   /** The whole state, as {@link Beginning} takes it; with all that was committed before the call. Throws `unavailable`, `not_leader`. */
   async snapshot(): Promise<Answer<{ revision: number; state: Uint8Array }>> {
     if (this.#faults.active) await this.#faults.pass();
-    const { reply } = await this.#asked({ ask: "leases" });
+    const [answered] = await this.#asked([{ ask: { ask: "leases" }, hint: NO_HINT }]);
+    const { reply } = answered!;
     if (reply !== "ok")
       throw new SkerryError(reply === "notLeader" ? "not_leader" : "no_quorum", "A snapshot is the leader's to give.", { retryAfter: 1 });
     const { store } = this.#run();

@@ -1,10 +1,10 @@
-import type { Ask, Hint, Reply } from "../../core/consensus/replica/types.ts";
+import type { Reply } from "../../core/consensus/replica/types.ts";
 import type { Answer } from "../../core/wire/answer.ts";
 import type { GroupMember, GroupMeta } from "../../core/wire/directory.ts";
 import { errorOf } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
 import { asking } from "../shared/refusals.ts";
-import type { Beginning, Group } from "./group.ts";
+import type { Asked, Beginning, Group } from "./group.ts";
 import { replicaName } from "./names.ts";
 
 /** A replica's object. A region matters where the object is first made, and nowhere later. */
@@ -21,7 +21,7 @@ export function replicaStub(
 
 /** The calls of a replica's object as plain functions: what comes over RPC is copied, not shared. */
 export type ReplicaStub = Pick<Group, "configure" | "status" | "snapshot" | "erase" | "fault"> & {
-  ask(ask: Ask, hint: Hint): Promise<Answer<Reply>>;
+  asks(requests: readonly Asked[]): Promise<Answer<Reply[]>>;
   fetch(request: Request): Promise<Response>;
 };
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ERRORS } from "../../core/wire/errors.ts";
-import { SAMPLE } from "../../core/wire/limits.ts";
+import { SAMPLES } from "../../core/wire/limits.ts";
 import { ROOT } from "../lib/paths.ts";
 import { readDocument } from "./markdown.ts";
 
@@ -40,7 +40,7 @@ function inSource(name: string, path: string): number {
   const text = readFileSync(join(ROOT, path), "utf8");
   if (path === "wrangler.toml") {
     const [, limit, period] = new RegExp(`name = "${name}"[^[]*limit = (\\d+), period = (\\d+)`).exec(text) ?? [];
-    return (Number(limit) * SAMPLE * 60) / Number(period);
+    return (Number(limit) * SAMPLES[name as keyof typeof SAMPLES] * 60) / Number(period);
   }
   const [constant = "", member] = name.split(".");
   const begin = text.search(new RegExp(`^(export )?const ${constant}\\b`, "m"));

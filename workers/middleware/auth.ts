@@ -8,7 +8,7 @@ import { ACTOR_HEADER, type Actor, allows, type Right } from "../../core/wire/gr
 import { type Capability, checkProject, DEFAULT_SCOPE, isPlatformGroup, type Scope } from "../../core/wire/names.ts";
 import type { AppEnv } from "../env.ts";
 import { settings } from "../settings.ts";
-import { isKnownToken, verify } from "./keyring.ts";
+import { projectOfKnown, verify } from "./keyring.ts";
 import { limitAddress, limitToken } from "./limits.ts";
 
 /** Headers that say who acts travel only from the Worker to objects: what a client sends under these names is dropped. */
@@ -51,11 +51,12 @@ export async function identify(c: Context<AppEnv>, credential: string, project: 
     const scope = scopeOf(project ?? DEFAULT_SCOPE.project);
     return { scope, actor: { project: scope.project, subject: "admin", tokenId: null, expiresAt: null, grants: ADMIN_GRANTS } };
   }
-  const scope = scopeOf(audienceOf(credential));
+  const known = projectOfKnown(credential);
+  const scope = scopeOf(known ?? audienceOf(credential));
   if (project !== null && project !== scope.project)
     throw new SkerryError("project_mismatch", `The token belongs to the project "${scope.project}", not to "${project}".`);
   // Until a signature is checked anyone could have written the token, so the address answers for it.
-  if (!isKnownToken(credential)) await limitAddress(c);
+  if (known === null) await limitAddress(c);
   const actor = actorOf(await verify(c.env, scope, credential, Date.now()));
   await limitToken(c, `${actor.project}/${actor.tokenId}`);
   return { scope, actor };
@@ -167,8 +168,14 @@ function audienceOf(token: string): string {
   }
 }
 
-/** Compares hashes, so that neither length nor content of the secret shows in the time it takes. */
+let hashed: { secret: string; digest: ArrayBuffer } | null = null;
+
+/** Compares hashes, so that neither length nor content of the secret shows in the time it takes. The secret's own is made once. */
 async function sameSecret(given: string, secret: string): Promise<boolean> {
-  const [a, b] = await Promise.all([given, secret].map((text) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
-  return crypto.subtle.timingSafeEqual(a as ArrayBuffer, b as ArrayBuffer);
+  if (hashed?.secret !== secret) hashed = { secret, digest: await sha256(secret) };
+  return crypto.subtle.timingSafeEqual(await sha256(given), hashed.digest);
+}
+
+function sha256(text: string): Promise<ArrayBuffer> {
+  return crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
 }

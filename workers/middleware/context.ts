@@ -1,5 +1,4 @@
-import type { Context, TypedResponse } from "hono";
-import type { JSONParsed } from "hono/utils/types";
+import type { Context } from "hono";
 import type { Answer, Level } from "../../core/wire/answer.ts";
 import { decodeContext, encodeContext, NOTHING_SEEN, type Seen, withPosition } from "../../core/wire/context.ts";
 import type { AppEnv } from "../env.ts";
@@ -39,18 +38,6 @@ function seenBy(c: Context<AppEnv>): Seen {
   return known;
 }
 
-/**
- * Maps what an object answered to a response: `Skerry-Context` with the caller's positions and this one,
- * `Skerry-Level`, and the rows it cost counted. Without `map` the value is the JSON body of a 200.
- * A route that calls several objects calls {@link note} for all but the last.
- */
-export function reply<T>(c: Context<AppEnv>, answer: Answer<T>): Response & TypedResponse<JSONParsed<T>, 200, "json">;
-export function reply<T, R extends Response>(c: Context<AppEnv>, answer: Answer<T>, map: (value: T) => R): R;
-export function reply<T>(c: Context<AppEnv>, answer: Answer<T>, map?: (value: T) => Response): Response {
-  note(c, answer);
-  return map ? map(answer.value) : c.json(answer.value as object, 200);
-}
-
 /** Counts an answer's rows and merges its position into the context that the response will carry. */
 export function note<T>(c: Context<AppEnv>, answer: Answer<T>): T {
   const merged = withPosition(seenBy(c), answer.position);
@@ -66,7 +53,7 @@ export function note<T>(c: Context<AppEnv>, answer: Answer<T>): T {
 
 const outgoing = new WeakMap<Context<AppEnv>, { seen: Seen; level: Level; simulated: boolean }>();
 
-/** The headers that the answers noted so far demand; the outermost middleware adds them to the response. */
+/** The headers that the answers noted so far demand. */
 export function contextHeaders(c: Context<AppEnv>): Record<string, string> {
   const out = outgoing.get(c);
   if (out === undefined) return {};

@@ -11,15 +11,16 @@ const EXPOSED = [
 ].join(",");
 
 /** The origin whose pages may read the answer: the asking one, `*`, or null. Throws `misconfigured`. */
-function allowedOrigin(origin: string, c: Context<AppEnv>): string | null {
+function allowedOrigin(origin: () => string, c: Context<AppEnv>): string | null {
   // It answers even where the settings cannot be read, and no page needs it.
   if (c.req.path === "/healthz") return null;
   const { corsOrigins } = settings(c.env);
-  return corsOrigins.includes("*") ? "*" : corsOrigins.includes(origin) ? origin : null;
+  if (corsOrigins.length === 0) return null;
+  return corsOrigins.includes("*") ? "*" : corsOrigins.includes(origin()) ? origin() : null;
 }
 
 // No credentials: a token travels in a header that the page sets, never in a cookie.
-const answerPreflight = cors({ origin: (origin, c) => allowedOrigin(origin, c), maxAge: 7_200 });
+const answerPreflight = cors({ origin: (origin, c) => allowedOrigin(() => origin, c), maxAge: 7_200 });
 
 /** Answers what a browser asks before a request from another origin. */
 export const preflight: MiddlewareHandler<AppEnv> = (c, next) => (c.req.method === "OPTIONS" ? answerPreflight(c, next) : next());
@@ -30,9 +31,10 @@ export const preflight: MiddlewareHandler<AppEnv> = (c, next) => (c.req.method =
  */
 export function corsHeaders(c: Context<AppEnv>): Record<string, string> {
   try {
-    const allowed = allowedOrigin(c.req.header("origin") ?? "", c);
+    const allowed = allowedOrigin(() => c.req.header("origin") ?? "", c);
     if (allowed === "*") return TO_ALL;
-    return allowed === null ? { Vary: "Origin" } : { ...TO_ALL, "Access-Control-Allow-Origin": allowed, Vary: "Origin" };
+    if (allowed === null) return settings(c.env).corsOrigins.length === 0 ? {} : { vary: "Origin" };
+    return { ...TO_ALL, "Access-Control-Allow-Origin": allowed, vary: "Origin" };
   } catch {
     // A deployment that cannot read its settings serves nothing.
     return {};

@@ -26,9 +26,9 @@ export function projectStub(env: Env, scope: Scope) {
   return env.PROJECT.getByName(objectName(scope, "platform", "project"));
 }
 
-/** Whether this isolate has checked the token's signature already: judging it again costs nothing. */
-export function isKnownToken(token: string): boolean {
-  return verified.has(token);
+/** The project of a token whose signature this isolate has checked already: judging it again costs nothing. Else null. */
+export function projectOfKnown(token: string): string | null {
+  return verified.get(token)?.copy ?? null;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { SkerryError } from "../../core/wire/errors.ts";
-import { MAX_BODY_BYTES, SAMPLE } from "../../core/wire/limits.ts";
+import { MAX_BODY_BYTES, SAMPLES } from "../../core/wire/limits.ts";
 import type { AppEnv } from "../env.ts";
 
 const REFUSED_MS = 10_000;
@@ -63,29 +63,30 @@ function tooLarge(limit: number): SkerryError {
  * Limits hold per location of the network and are meant against abuse, not for accounting. Throws `rate_limited`.
  */
 export async function limitAddress(c: Context<AppEnv>): Promise<void> {
-  await limit(c.env.RATE_ADDRESS, `address/${addressOf(c)}`, "This address sends too many requests without a valid token.");
+  await limit(c, "RATE_ADDRESS", `address/${addressOf(c)}`, "This address sends too many requests without a valid token.");
 }
 
 /** Counts a request against its token. A batch of appended records is one request. Throws `rate_limited`. */
 export async function limitToken(c: Context<AppEnv>, key: string): Promise<void> {
   await limit(
-    c.env.RATE_TOKEN,
+    c,
+    "RATE_TOKEN",
     `token/${key}`,
     "This token sends too many requests. Send records in batches, or share the load between tokens.",
   );
 }
 
 /**
- * Counts one request in {@link SAMPLE}, which the limits in wrangler.toml are meant for: asking the limiter costs more
+ * Counts one request in so many ({@link SAMPLES}), which the limits in wrangler.toml are meant for: asking the limiter costs more
  * than most requests. A key that it refused stays refused in this isolate for a while, so that the requests between
  * two samples do not slip through.
  */
-async function limit(limiter: RateLimit, key: string, detail: string): Promise<void> {
+async function limit(c: Context<AppEnv>, limiter: keyof typeof SAMPLES, key: string, detail: string): Promise<void> {
   const now = Date.now();
   const until = refused.get(key) ?? 0;
   if (now >= until) {
-    if (Math.random() * SAMPLE >= 1) return;
-    const { success } = await limiter.limit({ key });
+    if (Math.random() * SAMPLES[limiter] >= 1) return;
+    const { success } = await c.env[limiter].limit({ key });
     if (success) return;
     if (refused.size >= MAX_REFUSED) refused.delete(refused.keys().next().value as string);
     refused.delete(key);

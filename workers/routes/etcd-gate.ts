@@ -18,6 +18,7 @@ import type { Caller, Create, GroupDoor, WatchListener, WatchStream } from "../g
 import { groupDoor } from "../groups/index.ts";
 import { authorize } from "../middleware/auth.ts";
 import { LEVEL_HEADER, note, seen } from "../middleware/context.ts";
+import { whole } from "../middleware/dress.ts";
 import { timed } from "../middleware/trace.ts";
 
 /** The group that answers at `/v3`: made by the first write of someone who may write to it. */
@@ -84,7 +85,7 @@ export class EtcdGate {
   }
 
   json(body: string): Response {
-    return this.c.body(body, 200, { "content-type": "application/json" });
+    return whole(this.c, body);
   }
 
   #isMissing(thrown: unknown): boolean {

@@ -1,9 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { AppEnv } from "../env.ts";
 import { requireAdmin } from "../middleware/auth.ts";
-import { reply } from "../middleware/context.ts";
 import { projectStub } from "../middleware/keyring.ts";
 import { problems } from "../middleware/openapi.ts";
+import { reply } from "../middleware/reply.ts";
 import { timed } from "../middleware/trace.ts";
 import { json } from "./schemas.ts";
 

@@ -9,8 +9,9 @@ import { partitionName } from "../../durable-objects/streams.ts";
 import { consumersOf } from "../../topologies/index.ts";
 import type { AppEnv } from "../env.ts";
 import { authorize } from "../middleware/auth.ts";
-import { note, reply } from "../middleware/context.ts";
+import { note } from "../middleware/context.ts";
 import { problems } from "../middleware/openapi.ts";
+import { reply } from "../middleware/reply.ts";
 import { timed } from "../middleware/trace.ts";
 import { json, PageQuery } from "./schemas.ts";
 

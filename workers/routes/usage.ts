@@ -4,9 +4,9 @@ import { dollars, HOUR_MS, hourOf, KEPT_HOURS, totals } from "../../core/usage/u
 import { SkerryError } from "../../core/wire/errors.ts";
 import type { AppEnv } from "../env.ts";
 import { authorize } from "../middleware/auth.ts";
-import { reply } from "../middleware/context.ts";
 import { projectStub } from "../middleware/keyring.ts";
 import { problems } from "../middleware/openapi.ts";
+import { reply } from "../middleware/reply.ts";
 import { timed } from "../middleware/trace.ts";
 import { json } from "./schemas.ts";
 

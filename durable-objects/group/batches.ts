@@ -1,0 +1,100 @@
+import { waitUntil } from "cloudflare:workers";
+import type { Ask, Hint, Reply } from "../../core/consensus/replica/types.ts";
+import { errorOf, type SkerryError } from "../../core/wire/errors.ts";
+import type { ReplicaStub } from "./replicas.ts";
+
+// A call of an object costs more than what a replica does to answer it, in time and, deployed, in money. So requests of this
+// isolate that ask the same replica at the same time travel together: while a call is under way, what comes gathers for the
+// next one. Where nobody else asks, a request is a call of its own, at once.
+
+export type Replied = { reply: Reply; rows: number };
+
+/** Who asks: one request, in one attempt or several. Once it is over, what it asked is not sent any more, and nobody is told. */
+export type Asker = { over: boolean };
+
+type Waiting = { asker: Asker; ask: Ask; hint: Hint; done(replied: Replied): void; failed(error: SkerryError): void };
+/** A call that is under way, and when it was sent. */
+type Flight = { since: number };
+type Lane = { waiting: Waiting[]; flights: Set<Flight> };
+
+/** So long the next call waits for one that is under way, in milliseconds; a replica that is far has several on their way. */
+const GAP_MS = 40;
+const MAX_FLIGHTS = 32;
+const MAX_BATCH = 128;
+/** A request sends no more calls than this for others while somebody else does: its own budget of them is limited. */
+const MAX_TURNS = 100;
+/** A replica answers within two seconds, if only that it cannot: a call that is older was lost with the request that sent it. */
+const LOST_MS = 5_000;
+const MAX_LANES = 4_096;
+
+const lanes = new Map<string, Lane>();
+
+/**
+ * Asks the replica of this name. Rejects with what its object threw, as a `SkerryError`.
+ *
+ * @param stub called where the call is sent: a stub serves the request that made it
+ */
+export function askReplica(name: string, stub: () => ReplicaStub, asker: Asker, ask: Ask, hint: Hint): Promise<Replied> {
+  const { promise, resolve, reject } = Promise.withResolvers<Replied>();
+  const lane = laneOf(name);
+  lane.waiting.push({ asker, ask, hint, done: resolve, failed: reject });
+  // Others may wait for what this request sends: it goes on when its own client has left.
+  if (mayFly(lane)) waitUntil(fly(name, lane, stub));
+  return promise;
+}
+
+function mayFly({ flights }: Lane): boolean {
+  const now = Date.now();
+  for (const flight of flights) {
+    if (now - flight.since > LOST_MS) flights.delete(flight);
+    else if (now - flight.since < GAP_MS) return false;
+  }
+  return flights.size < MAX_FLIGHTS;
+}
+
+/** Sends what waits, call after call, until nothing does. */
+async function fly(name: string, lane: Lane, stub: () => ReplicaStub): Promise<void> {
+  const flight = { since: 0 };
+  lane.flights.add(flight);
+  for (let turn = 0; lane.waiting.length > 0 && (turn < MAX_TURNS || lane.flights.size === 1); turn++) {
+    flight.since = Date.now();
+    const batch = lane.waiting.splice(0, MAX_BATCH).filter(({ asker }) => !asker.over);
+    if (batch.length === 0) continue;
+    const call = send(stub(), batch);
+    const slow = await Promise.race([call, scheduler.wait(GAP_MS).then(() => true)]);
+    if (slow === true && lane.waiting.length > 0 && mayFly(lane)) waitUntil(fly(name, lane, stub));
+    await call;
+    if (batch.length > 1) await gathered(lane);
+  }
+  lane.flights.delete(flight);
+  if (lane.flights.size === 0 && lane.waiting.length === 0) lanes.delete(name);
+}
+
+async function send(stub: ReplicaStub, batch: readonly Waiting[]): Promise<void> {
+  try {
+    const { value, rows = 0 } = await stub.asks(batch.map(({ ask, hint }) => ({ ask, hint })));
+    // What they cost together is told once.
+    for (const [i, { asker, done }] of batch.entries()) if (!asker.over) done({ reply: value[i]!, rows: i === 0 ? rows : 0 });
+  } catch (thrown) {
+    const error = errorOf(thrown);
+    for (const { asker, failed } of batch) if (!asker.over) failed(error);
+  }
+}
+
+/** Where many ask, more of them arrive while the first of them are looked at: waits until no more come, for a moment. */
+async function gathered(lane: Lane): Promise<void> {
+  for (let before = -1, rounds = 0; lane.waiting.length > before && rounds < 8; rounds++) {
+    before = lane.waiting.length;
+    await scheduler.wait(1);
+  }
+}
+
+function laneOf(name: string): Lane {
+  let lane = lanes.get(name);
+  if (lane === undefined) {
+    if (lanes.size >= MAX_LANES) lanes.delete(lanes.keys().next().value!);
+    lane = { waiting: [], flights: new Set() };
+    lanes.set(name, lane);
+  }
+  return lane;
+}
