@@ -2,14 +2,14 @@ import type { Ask } from "../../core/consensus/replica/types.ts";
 import { checkGroupConfig, type GroupConfig, type GroupMeta } from "../../core/wire/directory.ts";
 import { SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
-import { askReplicas, type GroupAnswer } from "../group/ask.ts";
+import { askReplicas, type GroupAnswer, type Send } from "../group/ask.ts";
 import { found } from "../group/replicas.ts";
 import { groupMeta, learnGroup, refreshGroup } from "./lookup.ts";
 import { directory } from "./port.ts";
 
 /** Asks a group that was looked up: {@link askReplicas}, and the directory again where its replicas are not who they were. */
-export function askGroup(env: Env, scope: Scope, meta: GroupMeta, ask: Ask): Promise<GroupAnswer> {
-  return askReplicas(env, scope, meta, ask, () => refreshGroup(env, scope, meta.name));
+export function askGroup(env: Env, scope: Scope, meta: GroupMeta, ask: Ask, send?: Send): Promise<GroupAnswer> {
+  return askReplicas(env, scope, meta, ask, () => refreshGroup(env, scope, meta.name), undefined, send);
 }
 
 /**

@@ -1,13 +1,12 @@
 import { KvError } from "../../core/consensus/kv/types.ts";
-import type { Ask, Reply, Told } from "../../core/consensus/replica/types.ts";
+import type { Ask, Hint, Reply, Told } from "../../core/consensus/replica/types.ts";
 import type { Answer } from "../../core/wire/answer.ts";
 import type { GroupMeta } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
-import { type Asker, askReplica, type Replied } from "./batches.ts";
 import { firstOf, type GroupHints, hintsOf, nextOf, noteLatency, silenceOf } from "./hints.ts";
 import { groupObject, replicaName } from "./names.ts";
-import { configure, replicaStub } from "./replicas.ts";
+import { configure, type ReplicaStub, replicaStub } from "./replicas.ts";
 
 /** All attempts together take no longer unless told otherwise; a replica itself answers within two seconds, if only that it cannot. */
 const DEADLINE_MS = 5_000;
@@ -25,6 +24,23 @@ export type GroupAnswer<T = Told> = Answer<T> & { member: number; term: number; 
 
 type Outcome = { member: number; reply: Reply; rows: number } | { member: number; error: SkerryError };
 
+export type Replied = { reply: Reply; rows: number };
+
+/** Who asks: one request, in one attempt or several. Once it is over, what it asked need not be sent any more, nor anybody be told. */
+export type Asker = { over: boolean };
+
+/**
+ * Asks the replica of this name. Rejects with what its object threw.
+ *
+ * @param stub called where the call is sent: a stub serves the request that made it
+ */
+export type Send = (name: string, stub: () => ReplicaStub, asker: Asker, ask: Ask, hint: Hint) => Promise<Replied>;
+
+export const sendAlone: Send = async (_, stub, __, ask, hint) => {
+  const { value, rows = 0 } = await stub().asks([{ ask, hint }]);
+  return { reply: value[0]!, rows };
+};
+
 /** Reads a group's metadata anew, for when a replica knows nothing of its group; null: there is none. */
 export type Refresh = () => Promise<GroupMeta | null>;
 
@@ -34,6 +50,7 @@ export type Refresh = () => Promise<GroupMeta | null>;
  * only where it surely did not happen.
  *
  * @param patience how long all attempts together may take, in milliseconds.
+ * @param send how a replica is asked, if not by a call of its own.
  */
 export async function askReplicas(
   env: Env,
@@ -42,8 +59,9 @@ export async function askReplicas(
   ask: Ask,
   refresh: Refresh,
   patience = DEADLINE_MS,
+  send = sendAlone,
 ): Promise<GroupAnswer> {
-  const asking = new Asking(env, scope, meta, ask, refresh, patience);
+  const asking = new Asking(env, scope, meta, ask, refresh, patience, send);
   return asking.run();
 }
 
@@ -62,12 +80,15 @@ class Asking {
   /** Replicas that knew of no leader when they were asked. */
   readonly #leaderless = new Set<number>();
 
-  constructor(env: Env, scope: Scope, meta: GroupMeta, ask: Ask, refresh: Refresh, patience: number) {
+  readonly #send: Send;
+
+  constructor(env: Env, scope: Scope, meta: GroupMeta, ask: Ask, refresh: Refresh, patience: number, send: Send) {
     this.#env = env;
     this.#scope = scope;
     this.#meta = meta;
     this.#ask = ask;
     this.#refresh = refresh;
+    this.#send = send;
     this.#known = hintsOf(scope, meta);
     this.#deadline = Date.now() + patience;
   }
@@ -144,7 +165,7 @@ class Asking {
     const meta = this.#meta;
     const name = replicaName(this.#scope, meta.name, meta.generation, member);
     const stub = () => replicaStub(this.#env, this.#scope, meta, this.#member(member));
-    return askReplica(name, stub, this.#asker, ask, { silent });
+    return this.#send(name, stub, this.#asker, ask, { silent });
   }
 
   /** The first attempt that comes back, or null after `ms`. */

@@ -7,8 +7,9 @@ import { ERRORS, SkerryError } from "../../core/wire/errors.ts";
 import { DEFAULT_SCOPE, objectName } from "../../core/wire/names.ts";
 import { createApp } from "../../workers/app.ts";
 import { forward, forwardHeaders } from "../../workers/middleware/auth.ts";
-import { note, reply, seen } from "../../workers/middleware/context.ts";
+import { note, seen } from "../../workers/middleware/context.ts";
 import { shapeErrors } from "../../workers/middleware/problem.ts";
+import { reply } from "../../workers/middleware/reply.ts";
 import { ADMIN, call, callWith, mint, ORIGIN, problem } from "./gate-kit.ts";
 
 describe("a deployment's settings", () => {

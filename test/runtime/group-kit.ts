@@ -15,7 +15,8 @@ export async function makeGroup(voters: number[]) {
   const name = `runtime-${groups++}`;
   const stub = (id: number) => env.GROUP.getByName(replicaName(scope, name, 1, id));
   for (const id of voters) await stub(id).configure({ kind: "found", voters, state: new Uint8Array() });
-  const ask = async (id: number, ask: Ask, hint: Hint = NO_HINT): Promise<Reply> => (await stub(id).ask(ask, hint)).value as Reply;
+  const ask = async (id: number, ask: Ask, hint: Hint = NO_HINT): Promise<Reply> =>
+    (await stub(id).asks([{ ask, hint }])).value[0] as Reply;
   const write = (id: number, key: string, value: string, hint?: Hint) =>
     ask(id, { ask: "write", operation: put(key, value), session: null }, hint);
   const status = async (id: number) => (await stub(id).status()).value as ReplicaStatus;

@@ -156,7 +156,7 @@ describe("a group in workerd", () => {
 
   it("is nothing before it is told, refuses faults where they are not allowed, and forgets everything when erased", async () => {
     const stub = env.GROUP.getByName(replicaName(scope, "never-made", 1, 1));
-    expect(await codeOf(stub.ask(get("a"), NO_HINT))).toBe("stale_metadata");
+    expect(await codeOf(stub.asks([{ ask: get("a"), hint: NO_HINT }]))).toBe("stale_metadata");
     expect((await stub.status()).value).toBeNull();
     expect(await runInDurableObject(stub, (_, state) => state.storage.sql.exec("SELECT name FROM sqlite_master").toArray())).toEqual([]);
     await runInDurableObject(stub, async (instance) => {

@@ -3,6 +3,7 @@ import type { GroupMeta } from "../../core/wire/directory.ts";
 import { askGroup, createGroup, requireGroup } from "../../durable-objects/directory/groups.ts";
 import { groupMeta } from "../../durable-objects/directory/lookup.ts";
 import type { GroupAnswer } from "../../durable-objects/group/ask.ts";
+import { sendTogether } from "./batches.ts";
 import type { Caller, Create, GroupDoor, GroupSummary, WatchListener, WatchStream } from "./door.ts";
 import { openWatch } from "./watch.ts";
 
@@ -18,7 +19,7 @@ export function groupDoor(env: Env): GroupDoor {
       return meta === null ? null : summaryOf(meta);
     },
     async ask(caller: Caller, group: string, ask: Ask, create?: Create): Promise<GroupAnswer> {
-      return askGroup(env, caller.scope, await found(caller, group, create), ask);
+      return askGroup(env, caller.scope, await found(caller, group, create), ask, sendTogether);
     },
     async watch(caller: Caller, group: string, listener: WatchListener, create?: Create): Promise<WatchStream> {
       return openWatch(env, caller, await found(caller, group, create), listener);

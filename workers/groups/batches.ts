@@ -1,16 +1,13 @@
 import { waitUntil } from "cloudflare:workers";
-import type { Ask, Hint, Reply } from "../../core/consensus/replica/types.ts";
+import type { Ask, Hint } from "../../core/consensus/replica/types.ts";
 import { errorOf, type SkerryError } from "../../core/wire/errors.ts";
-import type { ReplicaStub } from "./replicas.ts";
+import { type Asker, type Replied, type Send, sendAlone } from "../../durable-objects/group/ask.ts";
+import type { ReplicaStub } from "../../durable-objects/group/replicas.ts";
 
 // A call of an object costs more than what a replica does to answer it, in time and, deployed, in money. So requests of this
 // isolate that ask the same replica at the same time travel together: while a call is under way, what comes gathers for the
-// next one. Where nobody else asks, a request is a call of its own, at once.
-
-export type Replied = { reply: Reply; rows: number };
-
-/** Who asks: one request, in one attempt or several. Once it is over, what it asked is not sent any more, and nobody is told. */
-export type Asker = { over: boolean };
+// next one. Where nobody else asks, a request is a call of its own, at once. Requests of a Worker only: an object that another waits
+// for may be reset at any time.
 
 type Waiting = { asker: Asker; ask: Ask; hint: Hint; done(replied: Replied): void; failed(error: SkerryError): void };
 /** A call that is under way, and when it was sent. */
@@ -29,19 +26,19 @@ const MAX_LANES = 4_096;
 
 const lanes = new Map<string, Lane>();
 
-/**
- * Asks the replica of this name. Rejects with what its object threw, as a `SkerryError`.
- *
- * @param stub called where the call is sent: a stub serves the request that made it
- */
-export function askReplica(name: string, stub: () => ReplicaStub, asker: Asker, ask: Ask, hint: Hint): Promise<Replied> {
+/** Whether the platform sees to it that a request that waits for another goes on in its own context. */
+const together = Cloudflare.compatibilityFlags.handle_cross_request_promise_resolution === true;
+
+/** As {@link Send}, with what others ask. */
+export const sendTogether: Send = (name, stub, asker, ask, hint) => {
+  if (!together) return sendAlone(name, stub, asker, ask, hint);
   const { promise, resolve, reject } = Promise.withResolvers<Replied>();
   const lane = laneOf(name);
   lane.waiting.push({ asker, ask, hint, done: resolve, failed: reject });
   // Others may wait for what this request sends: it goes on when its own client has left.
   if (mayFly(lane)) waitUntil(fly(name, lane, stub));
   return promise;
-}
+};
 
 function mayFly({ flights }: Lane): boolean {
   const now = Date.now();
