@@ -37,6 +37,16 @@ describe("grants", () => {
     expect(allows(grants, "rooms", "team-a", "admin")).toBe(false);
   });
 
+  it("[WG3] the platform's own groups are read by who may do everything, and written by nobody", () => {
+    const grant = (capability: Grant["capability"], name: string) => [{ capability, name, rights: ["admin" as const] }];
+    expect(allows(grant("*", "*"), "groups", "_system", "read")).toBe(true);
+    for (const right of ["write", "admin"] as const) expect(allows(grant("*", "*"), "groups", "_system", right)).toBe(false);
+    for (const few of [grant("groups", "*"), grant("groups", "_system"), grant("*", "_*")])
+      expect(allows(few, "groups", "_system", "read")).toBe(false);
+    // Names of everything else may begin as they like.
+    expect(allows(grant("rooms", "*"), "rooms", "_system", "admin")).toBe(true);
+  });
+
   it("[WG2] a grant covers its capability and names only; no grants allow nothing", () => {
     expect(allows(grants, "streams", "team-a", "read")).toBe(false);
     expect(allows(grants, "rooms", "other", "read")).toBe(false);

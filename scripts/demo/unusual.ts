@@ -37,7 +37,7 @@ export async function unusualIds(api: Api, atLeast: number, patienceMs = 30_000)
   return read();
 }
 
-/** The topic is made with its first record. */
+/** The topic is made when its topology goes live. */
 function whereThereIsNone(error: unknown): { records: Flight[] } {
   if (error instanceof Refused && error.code === "topic_not_found") return { records: [] };
   throw error;

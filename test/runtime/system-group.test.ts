@@ -5,7 +5,7 @@ import { BOUND_MS } from "../../core/consensus/directory/entries.ts";
 import { checkTopicConfig, directoryShard, firstMembers } from "../../core/wire/directory.ts";
 import type { EntryKind, EntryRecord } from "../../core/wire/entries.ts";
 import { objectName, type Scope, SYSTEM_GROUP } from "../../core/wire/names.ts";
-import { listGroups, listTopics, topicMeta } from "../../durable-objects/directory/lookup.ts";
+import { listGroups, listTopics, refreshTopic, takeRows, topicMeta } from "../../durable-objects/directory/lookup.ts";
 import { directory } from "../../durable-objects/directory/port.ts";
 import { replicaName } from "../../durable-objects/group/names.ts";
 import { call, codeOf, mint, problem } from "./gate-kit.ts";
@@ -82,6 +82,12 @@ describe("the system group", () => {
     const before = await asks();
     for (let i = 0; i < 20; i++) await topicMeta(env, scope, "t");
     expect(await asks()).toEqual(before);
+    // What a look did cost is told once: a replica that wakes writes.
+    takeRows(scope);
+    await evictAllDurableObjects();
+    await refreshTopic(env, scope, "t");
+    expect(takeRows(scope)).toBeGreaterThanOrEqual(3);
+    expect(takeRows(scope)).toBe(0);
   });
 
   it("is the platform's own: nobody makes, changes or deletes it, and only who may do everything reads it", async () => {

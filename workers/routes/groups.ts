@@ -123,7 +123,10 @@ const list = createRoute({
   tags,
   summary: "Groups by name",
   request: { query: PageQuery },
-  responses: { 200: json(z.object({ groups: z.array(GroupSchema), next: z.string().nullable() }), "One page.") },
+  responses: {
+    200: json(z.object({ groups: z.array(GroupSchema), next: z.string().nullable() }), "One page."),
+    ...problems("no_quorum"),
+  },
 });
 
 const put = createRoute({
@@ -136,7 +139,7 @@ const put = createRoute({
   responses: {
     200: json(GroupSchema, "It is so already."),
     201: json(GroupSchema, "Created."),
-    ...problems("bad_json", "bad_request", "conflict", "content_type", "unavailable"),
+    ...problems("bad_json", "bad_request", "conflict", "content_type", "group_full", "no_quorum", "unavailable"),
   },
 });
 
@@ -147,7 +150,7 @@ const get = createRoute({
   summary: "A group, replica by replica",
   description: "Each replica says what it knows; none is woken that sleeps but by the question itself.",
   request: { params: GroupParam },
-  responses: { 200: json(StatusSchema, "Where it stands."), ...problems("group_not_found") },
+  responses: { 200: json(StatusSchema, "Where it stands."), ...problems("group_not_found", "no_quorum") },
 });
 
 const remove = createRoute({
@@ -156,7 +159,7 @@ const remove = createRoute({
   tags,
   summary: "Delete a group and everything in it",
   request: { params: GroupParam },
-  responses: { 204: { description: "Deleted; its sockets were closed." }, ...problems("group_not_found", "unavailable") },
+  responses: { 204: { description: "Deleted; its sockets were closed." }, ...problems("group_not_found", "no_quorum", "unavailable") },
 });
 
 const NewMemberSchema = z

@@ -45,6 +45,7 @@ const APPEND_ERRORS: ErrorCode[] = [
   "conflict",
   "record_in_future",
   "stale_metadata",
+  "no_quorum",
 ];
 const appended = {
   200: { description: "Appended by an idempotent producer: durable. `Stream-Next-Offset` is the end of the log." },
@@ -85,7 +86,7 @@ const readResponses = {
     description: "Records from the offset on, about 1 MB at most. `Stream-Up-To-Date: true` when there is no more.",
     content: { "application/json": { schema: z.array(z.any()) } },
   },
-  ...problems("bad_offset", "topic_not_found", "partition_not_found", "offset_trimmed"),
+  ...problems("bad_offset", "no_quorum", "topic_not_found", "partition_not_found", "offset_trimmed"),
 };
 
 const read = createRoute({

@@ -67,7 +67,7 @@ const query = createRoute({
     "Rows in the order (window start, key). With the `Skerry-Context` of an append the answer contains that append " +
     "(`Skerry-Level: session`); without it, what the tasks have applied so far (`eventual`).",
   request: { params: TableParam, query: QuerySchema },
-  responses: { 200: json(PageSchema, "One page."), ...problems("bad_query", "table_not_found", "unavailable") },
+  responses: { 200: json(PageSchema, "One page."), ...problems("bad_query", "no_quorum", "table_not_found", "unavailable") },
 });
 
 const list = createRoute({

@@ -57,7 +57,7 @@ const put = createRoute({
   responses: {
     200: json(TopicSchema, "It is so already."),
     201: json(TopicSchema, "Created."),
-    ...problems("bad_json", "bad_request", "conflict", "content_type"),
+    ...problems("bad_json", "bad_request", "conflict", "content_type", "group_full", "no_quorum", "unavailable"),
   },
 });
 
@@ -75,7 +75,7 @@ const get = createRoute({
       }),
       "The topic.",
     ),
-    ...problems("topic_not_found"),
+    ...problems("no_quorum", "topic_not_found"),
   },
 });
 
@@ -85,7 +85,10 @@ const list = createRoute({
   tags,
   summary: "Topics by name",
   request: { query: PageQuery },
-  responses: { 200: json(z.object({ topics: z.array(TopicSchema), next: z.string().nullable() }), "One page.") },
+  responses: {
+    200: json(z.object({ topics: z.array(TopicSchema), next: z.string().nullable() }), "One page."),
+    ...problems("no_quorum"),
+  },
 });
 
 const remove = createRoute({
@@ -94,7 +97,7 @@ const remove = createRoute({
   tags,
   summary: "Delete a topic and all of its records",
   request: { params: TopicParam },
-  responses: { 204: { description: "Deleted." }, ...problems("topic_not_found") },
+  responses: { 204: { description: "Deleted." }, ...problems("no_quorum", "topic_not_found", "unavailable") },
 });
 
 /** Uses a topic as this isolate knows it; once more, looked up anew, where its partitions say that this is out of date. */

@@ -90,7 +90,7 @@ const get = createRoute({
       }),
       "The topology.",
     ),
-    ...problems("topology_not_found"),
+    ...problems("no_quorum", "topology_not_found"),
   },
 });
 
@@ -124,7 +124,7 @@ const makeLive = createRoute({
   },
   responses: {
     200: json(LiveSchema.extend({ created: z.array(z.string()).openapi({ description: "Topics that it created." }) }), "It is live."),
-    ...problems("bad_json", "bad_request", "conflict", "content_type", "no_quorum", "topology_not_found", "unavailable"),
+    ...problems("bad_json", "bad_request", "conflict", "content_type", "group_full", "no_quorum", "topology_not_found", "unavailable"),
   },
 });
 

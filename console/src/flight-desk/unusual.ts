@@ -33,7 +33,7 @@ export class UnusualFlights {
   readonly problem = signal<string | null>(null);
   readonly #api: Api;
   readonly #poll: Poll;
-  /** The topic is made with its first record. Who may not list topics finds out by asking for it. */
+  /** The topic is made when its topology goes live. Who may not list topics finds out by asking for it. */
   readonly #mayNotList: boolean;
   #exists: boolean;
   #offset = "-1";
