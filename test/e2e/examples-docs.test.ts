@@ -58,7 +58,7 @@ async function run(file: string, args: string[] = [], env: NodeJS.ProcessEnv = {
 describe("docs/sdk.md", () => {
   it("has the blocks that are run here", () => {
     expect(first?.code).toContain("createClient");
-    expect(scripts.length).toBeGreaterThanOrEqual(6);
+    expect(scripts.length).toBeGreaterThanOrEqual(8);
     expect(rest.length - scripts.length).toBe(1);
   });
 
