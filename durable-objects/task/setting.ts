@@ -4,13 +4,16 @@ import { errorOfKv } from "../../core/consensus/socket/errors.ts";
 import type { Setting } from "../../core/streams/topology.ts";
 import { type ErrorCode, errorOf } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
-import { askGroup } from "../directory/groups.ts";
-import { groupMeta } from "../directory/lookup.ts";
+import { groupMeta, refreshGroup } from "../directory/lookup.ts";
+import { askReplicas } from "../group/ask.ts";
 
 /** How long this isolate goes by what it read, and how old that may have been, in milliseconds. A change is heard of within both. */
 const TTL_MS = 2_000;
 const BOUND_MS = 1_000;
 const MAX_CACHED = 1_024;
+/** A group that says nothing for so long, in milliseconds, is not waited for by who knows a value already; longer by who does not. */
+const PATIENCE_MS = 500;
+const FIRST_PATIENCE_MS = 2_000;
 /** Nobody types so much; what is longer is as if it were not there. */
 const MAX_BYTES = 16_384;
 const SILENT: ReadonlySet<ErrorCode> = new Set(["no_quorum", "unavailable", "overloaded"]);
@@ -25,33 +28,36 @@ export async function settingText(env: Env, scope: Scope, { group, key }: Pick<S
   const name = `${scope.project}/${scope.jurisdiction}/${group}/${key}`;
   const known = cache.get(name);
   if (known !== undefined && Date.now() - known.readAt < TTL_MS) return known.text;
-  const readAt = Date.now();
+  let readAt = Date.now();
   let text: string | null;
   try {
-    text = await read(env, scope, group, key);
+    text = await read(env, scope, group, key, known !== undefined);
   } catch (thrown) {
     if (known === undefined || !SILENT.has(errorOf(thrown).code)) throw thrown;
     text = known.text;
+    readAt = Date.now();
   }
   if (cache.size >= MAX_CACHED) cache.clear();
   cache.set(name, { text, readAt });
   return text;
 }
 
-async function read(env: Env, scope: Scope, group: string, key: string): Promise<string | null> {
+async function read(env: Env, scope: Scope, group: string, key: string, isKnown: boolean): Promise<string | null> {
   const meta = await groupMeta(env, scope, group);
   if (meta === null) return null;
   const bounds = { minModRevision: 0, maxModRevision: 0, minCreateRevision: 0, maxCreateRevision: 0 };
   const plain = { revision: 0, sortOrder: "none", sortTarget: "key", serializable: false, keysOnly: false, countOnly: false } as const;
   const request: RangeRequest = { key: bytesOf(key), rangeEnd: "", limit: 1, ...plain, ...bounds };
   const ask = async (level: ReadLevel) => {
-    const { value } = await askGroup(env, scope, meta, { ask: "range", request, read: level, after: 0 });
+    const what = { ask: "range", request, read: level, after: 0 } as const;
+    const patience = isKnown ? PATIENCE_MS : FIRST_PATIENCE_MS;
+    const { value } = await askReplicas(env, scope, meta, what, () => refreshGroup(env, scope, group), patience);
     const found = value.told === "range" ? value.response.kvs[0]?.value : undefined;
     return found === undefined || found.length > MAX_BYTES ? null : textOf(found);
   };
   try {
     return await ask({ level: "bounded", ms: BOUND_MS }).catch((thrown) => {
-      if (!SILENT.has(errorOf(thrown).code)) throw thrown;
+      if (isKnown || !SILENT.has(errorOf(thrown).code)) throw thrown;
       // Whatever a replica knows is better than to wait for a majority: what was gone by is journalled.
       return ask({ level: "stale" });
     });

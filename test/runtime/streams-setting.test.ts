@@ -56,11 +56,22 @@ describe("the thresholds of the flight desk", () => {
     await expect.poll(unusual).toEqual([first.id, second.id, third.id]);
     await settled();
 
+    // A group that says nothing stops no stream: what was known last is gone by.
+    const fault = async (member: number, hang: boolean) =>
+      expect((await call(`/v1/groups/${DESK_GROUP}/members/${member}/fault`, { json: { hang } })).status).toBe(204);
+    for (const member of [1, 2, 3]) await fault(member, true);
+    await heard();
+    const fourth = late(-2);
+    await append([fourth]);
+    await expect.poll(unusual).toEqual([first.id, second.id, third.id, fourth.id]);
+    for (const member of [1, 2, 3]) await fault(member, false);
+    await settled();
+
     await set("not a threshold at all");
     await evictAllDurableObjects();
     await heard();
     await append([late(5)]);
     await settled();
-    expect(await unusual()).toEqual([first.id, second.id, third.id]);
+    expect(await unusual()).toEqual([first.id, second.id, third.id, fourth.id]);
   });
 });
