@@ -307,3 +307,23 @@ it("sets the desk's thresholds for every tab at once, never over somebody else's
   }
   await reader.close();
 });
+
+it("shows the platform's own group to who may do everything, to look at and not to change", async () => {
+  await world.makeGroup("shed");
+  const { token } = await world.mint([{ capability: "groups", name: "*", rights: ["admin"] }]);
+  const some = await on("groups", "Groups", token);
+  await some.page.getByTestId("groups").getByRole("link", { name: "shed" }).waitFor();
+  expect(await some.page.getByRole("link", { name: "_system" }).count()).toBe(0);
+  await some.close();
+
+  const admin = await on("groups", "Groups");
+  const { page } = admin;
+  await page.getByRole("link", { name: "_system" }).click();
+  await page.getByTestId("keys").getByText("directory/group/shed", { exact: true }).waitFor();
+  await page.getByText("Your token may read this group, not write to it.").waitFor();
+  for (const name of [/^Delete/, /^Make \d the leader/, /^Remove/, /^Add a replica/, "Put"])
+    expect(await page.getByRole("button", { name, ...(typeof name === "string" && { exact: true }) }).count()).toBe(0);
+  expect(await violations(page)).toEqual([]);
+  expect(admin.complaints).toEqual([]);
+  await admin.close();
+});

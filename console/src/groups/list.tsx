@@ -1,9 +1,10 @@
 import type { GroupInfo, GroupStatus } from "@skerry/client/groups";
 import { useEffect, useState } from "preact/hooks";
+import { SYSTEM_GROUP } from "../../../core/wire/names.ts";
 import type { PageProps } from "../page.ts";
 import type { Paged } from "../platform/answers.ts";
 import type { Api } from "../platform/api.ts";
-import { mayAnywhere } from "../platform/may.ts";
+import { may, mayAnywhere } from "../platform/may.ts";
 import { usePolled } from "../platform/polled.ts";
 import { hrefOf } from "../router.ts";
 import { whole } from "../ui/format.ts";
@@ -56,6 +57,12 @@ export function Groups({ api, session }: PageProps) {
           <CreateGroup api={api} />
         ) : (
           problem === null && <p class="hint">Your token may not create groups: that needs admin on groups.</p>
+        )}
+        {may(session, "groups", SYSTEM_GROUP, "read") && (
+          <p class="hint">
+            Topics, groups and live topologies are keys of a group themselves: <a href={hrefOf("groups", SYSTEM_GROUP)}>{SYSTEM_GROUP}</a>,
+            the platform's own.
+          </p>
         )}
       </Panel>
     </div>
