@@ -26,9 +26,9 @@ export type Observation = {
 
 export function observe(seen: Observation): void {
   const { method, route, status } = seen;
-  add(requests, labels({ method, route, status: String(status) }), 1);
+  add(requests, `{${routeLabels(method, route)},status="${status}"}`, 1);
   if (seen.code !== undefined) add(errors, labels({ code: seen.code }), 1);
-  const key = labels({ method, route });
+  const key = `{${routeLabels(method, route)}}`;
   let histogram = latencies.get(key);
   if (histogram === undefined && latencies.size < MAX_SERIES) {
     histogram = { buckets: BOUNDS.map(() => 0), sum: 0, count: 0 };
@@ -96,6 +96,19 @@ export function render(extra: Extra[]): string {
 function add(map: Map<string, number>, key: string, by: number): void {
   if (!map.has(key) && map.size >= MAX_SERIES) return;
   map.set(key, (map.get(key) ?? 0) + by);
+}
+
+const written = new Map<string, string>();
+
+/** The labels of a route, written once: every request is of one. */
+function routeLabels(method: string, route: string): string {
+  const key = `${method} ${route}`;
+  let text = written.get(key);
+  if (text === undefined) {
+    text = labels({ method, route }).slice(1, -1);
+    if (written.size < MAX_SERIES) written.set(key, text);
+  }
+  return text;
 }
 
 function labels(pairs: Record<string, string>): string {
