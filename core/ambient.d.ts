@@ -8,3 +8,5 @@ declare class TextDecoder {
   constructor(label?: "utf-8", options?: { fatal?: boolean; ignoreBOM?: boolean });
   decode(bytes?: Uint8Array | ArrayBuffer): string;
 }
+/** Base64 of characters up to U+00FF, each a byte. */
+declare function btoa(text: string): string;

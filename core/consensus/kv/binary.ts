@@ -6,6 +6,7 @@ const CHUNK = 4096;
 /** Characters from which on a call of the encoder pays. */
 const LONG = 64;
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** Writes into a buffer that grows. One writer may serve many messages: {@link take} copies what was written and starts over. */
 export class BinaryWriter {
@@ -169,6 +170,11 @@ export class BinaryReader {
   tail(length: number): ByteString {
     const start = this.#skip(length);
     const end = start + length;
+    if (length >= LONG) {
+      const text = decoder.decode(this.#bytes.subarray(start, end));
+      // As many characters as bytes: all are ASCII, or stand for bytes that are no UTF-8.
+      if (text.length === length && !text.includes("\ufffd")) return text;
+    }
     if (length <= CHUNK) return String.fromCharCode.apply(null, this.#bytes.subarray(start, end) as unknown as number[]);
     let value = "";
     for (let at = start; at < end; at += CHUNK) {
