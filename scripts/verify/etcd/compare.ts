@@ -51,19 +51,24 @@ export class Names {
 /**
  * What a stream has said: for watches, each watch's events in order and what else was said of it in order; how the events were
  * grouped into answers depends on when they came. Anything else line by line.
+ *
+ * @param compacted revisions that were compacted to: whether etcd tells of deletions made there depends on time.
  */
-export function heard(path: string, text: string): string[] {
+export function heard(path: string, text: string, compacted: ReadonlySet<string> = new Set()): string[] {
   // White space before an answer is how a server looks after one who waits.
   const all = text.split("\n").map((line) => line.trimStart());
   const lines = all.filter((line, at) => line !== "" && (at < all.length - 1 || path !== "watch"));
   if (path !== "watch") return lines.map((line) => masked(path, line));
   const said = new Map<string, string[]>();
   for (const line of lines) {
-    const { result } = JSON.parse(line) as { result?: { watch_id?: string; events?: unknown[] } };
+    const { result } = JSON.parse(line) as {
+      result?: { watch_id?: string; events?: { type?: string; kv: { mod_revision: string } }[] };
+    };
     const id = `watch ${result?.watch_id ?? "0"}`;
     const events = result?.events ?? [];
+    const certain = events.filter(({ type, kv }) => type !== "DELETE" || !compacted.has(kv.mod_revision));
     // The header of events has the revision at which they were sent, which is a matter of time.
-    const all = events.length > 0 ? events.map((event) => JSON.stringify(event)) : [masked(path, line)];
+    const all = events.length > 0 ? certain.map((event) => JSON.stringify(event)) : [masked(path, line)];
     said.set(id, [...(said.get(id) ?? []), ...all]);
   }
   return [...said].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([id, all]) => all.map((each) => `${id}: ${each}`));

@@ -20,6 +20,7 @@ export class Run {
   revision = 1;
   readonly #sides: Side[];
   readonly #paths = new Map<string, string>();
+  readonly #compacted = new Set<string>();
   readonly #keep: boolean;
   readonly #settleMs: number;
 
@@ -74,6 +75,7 @@ export class Run {
     );
     const [a, b = a] = answers as [Answer, Answer];
     this.revision = Number(/^{"header":{[^}]*"revision":"(\d+)"/.exec(a.body)?.[1] ?? this.revision);
+    if (path === "kv/compaction" && a.status === 200) this.#compacted.add(/"revision":"?(\d+)/.exec(body)?.[1] ?? "");
     this.#pair(at, { status: a.status, answer: a.body });
     if (a.status === b.status && a.body === b.body && a.status !== 0) return null;
     return { at, what: "different answers", kind: `${a.status} ${b.status}`, a: `${a.status} ${a.body}`, b: `${b.status} ${b.body}` };
@@ -85,7 +87,7 @@ export class Run {
     const said = () =>
       this.#sides.map(({ streams, names }) => {
         const stream = streams.get(name);
-        return stream === undefined ? [] : [`${stream.status()}`, ...heard(path, names.blank(stream.text()))];
+        return stream === undefined ? [] : [`${stream.status()}`, ...heard(path, names.blank(stream.text()), this.#compacted)];
       }) as [string[], string[]];
     const end = Date.now() + this.#settleMs;
     for (let wait = 1; ; wait = Math.min(wait * 2, 50)) {
