@@ -26,6 +26,7 @@ import {
   groupOf,
   liveOf,
   of,
+  preparedOf,
   roomOf,
   type Told,
   topicOf,
@@ -87,16 +88,39 @@ export class DirectoryRules implements DirectoryPort {
     return this.#list("room", after, limit, roomOf);
   }
 
-  async putGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; created: boolean }>> {
+  async putGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; created: boolean; left: GroupMeta | null }>> {
     checkGroupName(name);
     const wanted = checkGroupConfig(config);
-    const { entry, created, told } = await this.#put("group", name, JSON.stringify({ ...wanted, ...firstMembers(wanted) }));
+    const { entry, created, before, told } = await this.#put("group", name, JSON.stringify({ ...wanted, ...firstMembers(wanted) }));
     const group = groupOf(entry);
     if (!created && !sameGroupConfig(group, wanted))
       throw new SkerryError("conflict", `The group "${name}" exists with another configuration. Change its members instead.`, {
         extra: { existing: group },
       });
-    return of({ group, created }, told);
+    return of({ group, created, left: preparedOf(before) }, told);
+  }
+
+  async prepareGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; left: GroupMeta | null }>> {
+    checkGroupName(name);
+    const wanted = checkGroupConfig(config);
+    const prepared = JSON.stringify({ ...wanted, ...firstMembers(wanted), prepared: true });
+    const { entry, created, before, told } = await this.#put("group", name, prepared, this.#now());
+    if (!created)
+      throw new SkerryError("conflict", `The group "${name}" exists. Restore into a new one, or delete it first.`, {
+        extra: { existing: groupOf(entry) },
+      });
+    return of({ group: preparedOf(entry)!, left: preparedOf(before) }, told);
+  }
+
+  async openGroup(name: string, version: number): Promise<Answer<GroupMeta>> {
+    const { value: entry } = await this.#store.get("group", name);
+    const taken = () => new SkerryError("conflict", `The group "${name}" was made, prepared or deleted by others meanwhile.`);
+    if (entry === null || entry.version !== version || preparedOf(entry) === null) throw taken();
+    const { prepared: _, ...config } = JSON.parse(entry.config);
+    const next = { ...entry, version: version + 1, createdAt: this.#now(), deletedAt: null, config: JSON.stringify(config) };
+    const told = await this.#store.put([next]);
+    if (!told.value) throw taken();
+    return of(groupOf(next), told);
   }
 
   getGroup(name: string, recency?: Recency): Promise<Answer<GroupMeta | null>> {
@@ -142,16 +166,22 @@ export class DirectoryRules implements DirectoryPort {
     return of(told.value.map(map), told);
   }
 
-  async #put(kind: EntryKind, name: string, config: string): Promise<{ entry: EntryRecord; created: boolean; told: Told }> {
+  /** `before`: what a new entry takes the place of. `deletedAt`: for one that is not to be there yet. */
+  async #put(
+    kind: EntryKind,
+    name: string,
+    config: string,
+    deletedAt: number | null = null,
+  ): Promise<{ entry: EntryRecord; created: boolean; before: EntryRecord | null; told: Told }> {
     checkName(kind, name);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const before = await this.#store.get(kind, name);
       const { value } = before;
-      if (value !== null && value.deletedAt === null) return { entry: value, created: false, told: before };
+      if (value !== null && value.deletedAt === null) return { entry: value, created: false, before: null, told: before };
       const [version, generation] = [(value?.version ?? 0) + 1, (value?.generation ?? 0) + 1];
-      const entry: EntryRecord = { kind, name, version, generation, createdAt: this.#now(), deletedAt: null, config };
+      const entry: EntryRecord = { kind, name, version, generation, createdAt: this.#now(), deletedAt, config };
       const told = await this.#store.put([entry]);
-      if (told.value) return { entry, created: true, told: { ...told, rows: told.rows + before.rows } };
+      if (told.value) return { entry, created: true, before: value, told: { ...told, rows: told.rows + before.rows } };
     }
     throw contended(kind, name);
   }

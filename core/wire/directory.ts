@@ -76,7 +76,14 @@ export interface DirectoryPort {
   deleteRoom(name: string): Promise<Answer<{ deleted: boolean }>>;
   listRooms(after: string | null, limit: number): Promise<Answer<RoomMeta[]>>;
   /** As {@link DirectoryPort.putTopic}. The first members are 1 to `replicas`. */
-  putGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; created: boolean }>>;
+  putGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; created: boolean; left: GroupMeta | null }>>;
+  /**
+   * Takes a generation for a group that is not there before it is opened, so that its replicas can be told with what state they begin.
+   * `conflict` where there is a group of that name. `left`, also of {@link putGroup}: one that was prepared and never opened.
+   */
+  prepareGroup(name: string, config: GroupConfig): Promise<Answer<{ group: GroupMeta; left: GroupMeta | null }>>;
+  /** Opens the group that was prepared in that version; `conflict` where it was made, prepared or deleted by others since. */
+  openGroup(name: string, version: number): Promise<Answer<GroupMeta>>;
   getGroup(name: string, recency?: Recency): Promise<Answer<GroupMeta | null>>;
   deleteGroup(name: string): Promise<Answer<{ deleted: boolean }>>;
   listGroups(after: string | null, limit: number): Promise<Answer<GroupMeta[]>>;

@@ -53,6 +53,13 @@ export function groupOf(entry: EntryRecord): GroupMeta {
   return { ...(JSON.parse(entry.config) as Omit<GroupMeta, keyof RoomMeta>), ...roomOf(entry) };
 }
 
+/** A group that was prepared and is not there yet; null: it is none of these. */
+export function preparedOf(entry: EntryRecord | null): GroupMeta | null {
+  if (entry === null || entry.deletedAt === null) return null;
+  const { prepared, ...config } = JSON.parse(entry.config) as { prepared?: true };
+  return prepared === true ? groupOf({ ...entry, config: JSON.stringify(config) }) : null;
+}
+
 export function topicOf(entry: EntryRecord): TopicMeta {
   return { ...(JSON.parse(entry.config) as TopicConfig), ...roomOf(entry) };
 }

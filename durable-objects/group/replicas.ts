@@ -42,6 +42,13 @@ export async function configure(env: Env, scope: Scope, meta: GroupMeta, id: num
   return rows ?? 0;
 }
 
+/** Has replicas forget all that they hold. Throws where one could not be told: ask again. */
+export async function erase(env: Env, scope: Scope, meta: GroupMeta, ids: number[] = meta.members.map(({ id }) => id)): Promise<void> {
+  const erased = await Promise.allSettled(ids.map((id) => replicaStub(env, scope, meta, { id, region: null }).erase()));
+  const failed = erased.find((each) => each.status === "rejected");
+  if (failed !== undefined) throw errorOf(failed.reason);
+}
+
 /**
  * Tells all replicas that a group is founded with what they are. A group of which a majority knows works; the others are told when
  * they are met. Throws where no majority could be told, or with `state` not everybody: ask again. Resolves to the rows it cost.

@@ -6,17 +6,11 @@ import { get, put, rangeOf } from "../../core/consensus/replica/cluster.fixture.
 import { type Ask, NO_HINT } from "../../core/consensus/replica/types.ts";
 import { checkGroupConfig } from "../../core/wire/directory.ts";
 import type { SkerryError } from "../../core/wire/errors.ts";
-import { createGroup } from "../../durable-objects/directory/groups.ts";
+import { createGroup, restoreGroup } from "../../durable-objects/directory/groups.ts";
+import { directory } from "../../durable-objects/directory/port.ts";
 import { replicaName } from "../../durable-objects/group/names.ts";
-import {
-  addMember,
-  deleteGroup,
-  groupStatus,
-  removeMember,
-  restoreGroup,
-  snapshotGroup,
-  transferLeader,
-} from "../../workers/groups/admin.ts";
+import { configure } from "../../durable-objects/group/replicas.ts";
+import { addMember, deleteGroup, groupStatus, removeMember, snapshotGroup, transferLeader } from "../../workers/groups/admin.ts";
 import type { Caller, WatchHeader } from "../../workers/groups/door.ts";
 import { groupDoor } from "../../workers/groups/index.ts";
 
@@ -152,7 +146,8 @@ describe("the way to a group", () => {
     const { revision, state } = await snapshotGroup(env, scope, name);
     expect(revision).toBe(7);
     await write("late", "1");
-    const restored = await restoreGroup(env, scope, name, state);
+    await deleteGroup(env, scope, name);
+    const { group: restored } = await restoreGroup(env, scope, name, checkGroupConfig({}), state);
     expect(restored.generation).toBe(2);
     expect(await ask({ ask: "range", request: rangeOf("a", "\0"), read: { level: "linearizable" }, after: 0 })).toMatchObject({
       position: { at: 7 },
@@ -161,4 +156,64 @@ describe("the way to a group", () => {
     expect(await deleteGroup(env, scope, name)).toBe(true);
     await expect(ask(get("a"))).rejects.toMatchObject({ code: "group_not_found" });
   }, 60_000);
+
+  describe("restores a snapshot wholly or not at all", () => {
+    async function snapshot() {
+      const { name, write } = await fresh();
+      for (let i = 0; i < 5; i++) await write(`k${i}`, "v");
+      return (await snapshotGroup(env, scope, name)).state;
+    }
+    const config = checkGroupConfig({});
+    const object = (name: string, generation: number, id: number) => env.GROUP.getByName(replicaName(scope, name, generation, id));
+    const count = async (name: string) => {
+      const range = rangeOf("a", "\0");
+      const { value } = await door.ask(caller, name, { ask: "range", request: range, read: { level: "linearizable" }, after: 0 });
+      return value.told === "range" ? value.response.count : -1;
+    };
+
+    it("where whoever restored it died half-way: there is no group, and the next attempt has nothing of it", async () => {
+      const state = await snapshot();
+      for (const next of ["restored", "made empty"]) {
+        const name = `half-way-${next}`;
+        // What a Worker did before it was killed: one of three replicas has the state.
+        const { value } = await directory(env, scope).prepareGroup(name, config);
+        await configure(env, scope, value.group, 2, state);
+        expect((await object(name, 1, 2).status()).value).toMatchObject({ id: 2 });
+        await expect(door.ask(caller, name, get("k1"))).rejects.toMatchObject({ code: "group_not_found" });
+        const { group } =
+          next === "restored" ? await restoreGroup(env, scope, name, config, state) : await createGroup(env, scope, name, config);
+        expect(group.generation).toBe(2);
+        expect(await count(name)).toBe(next === "restored" ? 5 : 0);
+        for (const id of [1, 2, 3]) expect((await object(name, 2, id).status()).value).toMatchObject({ id });
+        expect((await object(name, 1, 2).status()).value).toBeNull();
+      }
+    });
+
+    it("where a replica cannot be told, or somebody makes a group of that name meanwhile", async () => {
+      const state = await snapshot();
+      /** The platform, but for one object: whatever it is asked first is done by `instead`. */
+      const without = (object: string, instead: () => Promise<never>) =>
+        new Proxy(env, {
+          get: (target, key) =>
+            key !== "GROUP"
+              ? Reflect.get(target, key)
+              : {
+                  getByName: (name: string, options: object) =>
+                    name === object ? { configure: instead, erase: async () => {} } : env.GROUP.getByName(name, options as never),
+                },
+        });
+      const unreachable = without(replicaName(scope, "unreachable", 1, 3), () => Promise.reject(new Error("gone")));
+      await expect(restoreGroup(unreachable, scope, "unreachable", config, state)).rejects.toThrow();
+      await expect(door.ask(caller, "unreachable", get("k1"))).rejects.toMatchObject({ code: "group_not_found" });
+      for (const id of [1, 2]) expect((await object("unreachable", 1, id).status()).value).toBeNull();
+
+      const raced = without(replicaName(scope, "raced", 1, 3), async () => {
+        await createGroup(env, scope, "raced", config);
+        return { value: null } as never;
+      });
+      await expect(restoreGroup(raced, scope, "raced", config, state)).rejects.toMatchObject({ code: "conflict" });
+      expect(await count("raced")).toBe(0);
+      for (const id of [1, 2]) expect((await object("raced", 1, id).status()).value).toBeNull();
+    });
+  });
 });

@@ -1,14 +1,14 @@
 import type { ConfState } from "../../core/consensus/raft/types.ts";
 import type { Ask, ReplicaStatus } from "../../core/consensus/replica/types.ts";
 import { type GroupMeta, MAX_MEMBERS, type Region } from "../../core/wire/directory.ts";
-import { errorOf, SkerryError } from "../../core/wire/errors.ts";
+import { SkerryError } from "../../core/wire/errors.ts";
 import type { Scope } from "../../core/wire/names.ts";
-import { askGroup, createGroup, requireGroup } from "../../durable-objects/directory/groups.ts";
+import { askGroup, requireGroup } from "../../durable-objects/directory/groups.ts";
 import { forgetGroup, learnGroup, refreshGroup } from "../../durable-objects/directory/lookup.ts";
 import { directory } from "../../durable-objects/directory/port.ts";
 import type { ActiveFaults } from "../../durable-objects/group/faults.ts";
 import { hintsOf } from "../../durable-objects/group/hints.ts";
-import { configure, replicaStub } from "../../durable-objects/group/replicas.ts";
+import { configure, erase, replicaStub } from "../../durable-objects/group/replicas.ts";
 
 /** A learner must have the log before it becomes a voter; asked for so often, so long apart in ms. */
 const CATCH_UP_TRIES = 40;
@@ -39,13 +39,7 @@ export async function deleteGroup(env: Env, scope: Scope, name: string): Promise
   const meta = await refreshGroup(env, scope, name);
   const { value } = await directory(env, scope).deleteGroup(name);
   forgetGroup(scope, name);
-  if (meta !== null)
-    await eraseReplicas(
-      env,
-      scope,
-      meta,
-      meta.members.map(({ id }) => id),
-    );
+  if (meta !== null) await erase(env, scope, meta);
   return value.deleted;
 }
 
@@ -88,7 +82,7 @@ export async function removeMember(env: Env, scope: Scope, name: string, id: num
   if (leader === id && next !== undefined) await askGroup(env, scope, meta, { ask: "transfer", to: next.id });
   await reconfigure(env, scope, meta, [{ kind: "remove", node: id }]);
   meta = await rewrite(env, scope, meta, { members: meta.members.filter((each) => each.id !== id), nextId: meta.nextId });
-  await eraseReplicas(env, scope, meta, [id]);
+  await erase(env, scope, meta, [id]);
   return meta;
 }
 
@@ -99,7 +93,7 @@ export async function transferLeader(env: Env, scope: Scope, name: string, to: n
   hintsOf(scope, meta).leader = to;
 }
 
-/** The whole state of a group, as {@link restoreGroup} takes it. */
+/** The whole state of a group, as `restoreGroup` takes it. */
 export async function snapshotGroup(env: Env, scope: Scope, name: string): Promise<{ revision: number; state: Uint8Array }> {
   const meta = await requireGroup(env, scope, name);
   // Finds the leader, and wakes it.
@@ -107,17 +101,6 @@ export async function snapshotGroup(env: Env, scope: Scope, name: string): Promi
   const found = meta.members.find(({ id }) => id === member) ?? { id: member, region: null };
   const { value } = await replicaStub(env, scope, meta, found).snapshot();
   return value;
-}
-
-/**
- * Puts a snapshot in the place of a group's state: as a new generation of the group, so that nothing of the old one, nor anybody
- * who still talks to it, is mixed with it. Watchers are told that the group was made anew.
- */
-export async function restoreGroup(env: Env, scope: Scope, name: string, state: Uint8Array): Promise<GroupMeta> {
-  const { replicas, regions } = await requireFresh(env, scope, name);
-  await deleteGroup(env, scope, name);
-  const { group } = await createGroup(env, scope, name, { replicas, regions }, state);
-  return group;
 }
 
 async function requireFresh(env: Env, scope: Scope, name: string): Promise<GroupMeta> {
@@ -153,10 +136,4 @@ async function caughtUp(env: Env, scope: Scope, meta: GroupMeta, id: number): Pr
     await scheduler.wait(CATCH_UP_MS);
   }
   throw new SkerryError("unavailable", `Replica ${id} has not caught up yet; it stays a learner. Promote it later.`, { retryAfter: 5 });
-}
-
-async function eraseReplicas(env: Env, scope: Scope, meta: GroupMeta, ids: number[]): Promise<void> {
-  const erased = await Promise.allSettled(ids.map((id) => replicaStub(env, scope, meta, { id, region: null }).erase()));
-  const failed = erased.find((each) => each.status === "rejected");
-  if (failed !== undefined) throw errorOf(failed.reason);
 }

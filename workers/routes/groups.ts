@@ -4,7 +4,7 @@ import { answer } from "../../core/wire/answer.ts";
 import { checkGroupConfig, type GroupMeta, REGIONS } from "../../core/wire/directory.ts";
 import { errorOf, SkerryError } from "../../core/wire/errors.ts";
 import { checkName } from "../../core/wire/names.ts";
-import { createGroup, requireGroup } from "../../durable-objects/directory/groups.ts";
+import { createGroup, requireGroup, restoreGroup } from "../../durable-objects/directory/groups.ts";
 import { listGroups } from "../../durable-objects/directory/lookup.ts";
 import { groupObject } from "../../durable-objects/group/names.ts";
 import type { AppEnv } from "../env.ts";
@@ -347,17 +347,7 @@ export function groupsRoutes(app: OpenAPIHono<AppEnv>): void {
     });
     const state = new Uint8Array(await c.req.arrayBuffer());
     checkSnapshot(state);
-    const scope = c.get("scope");
-    const { group, created, rows } = await createGroup(c.env, scope, name, config, state).catch(async (thrown) => {
-      const error = errorOf(thrown);
-      // Some replicas may have the state and others nothing: that is no group.
-      if (error.code !== "conflict") await deleteGroup(c.env, scope, name).catch(() => {});
-      throw error;
-    });
-    if (!created)
-      throw new SkerryError("conflict", `The group "${name}" exists. Restore into a new one, or delete it first.`, {
-        extra: { existing: groupOf(group) },
-      });
+    const { group, rows } = await timed(c, "group", restoreGroup(c.env, c.get("scope"), name, config, state));
     note(c, answer(null, null, "durable", rows));
     return c.json(groupOf(group), 201);
   });

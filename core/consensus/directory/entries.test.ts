@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { checkTopicConfig, type DirectoryPort } from "../../wire/directory.ts";
+import { checkGroupConfig, checkTopicConfig, type DirectoryPort } from "../../wire/directory.ts";
 import { DirectoryRules } from "../../wire/directory-rules.ts";
 import type { EntryRecord } from "../../wire/entries.ts";
 import { refusal } from "../kv/refusals.ts";
@@ -90,6 +90,37 @@ it("[WD10] of two callers who make or change one name at once, one does it and t
   await other.updateGroup("g", made.version, { members: [...made.members, learner], nextId: 5 });
   await expect(port.updateGroup("g", made.version, { members: made.members, nextId: 6 })).rejects.toMatchObject({ code: "stale_metadata" });
   expect((await port.getGroup("g")).value).toMatchObject({ version: 2, nextId: 5 });
+});
+
+it("[WD18] a group that is prepared is not there before it is opened, and nobody else gets its generation", async () => {
+  const { port } = group();
+  const config = checkGroupConfig({});
+  const { value: first } = await port.prepareGroup("g", config);
+  expect(first).toMatchObject({ group: { generation: 1, version: 1, members: [{ id: 1 }, { id: 2 }, { id: 3 }] }, left: null });
+  expect((await port.getGroup("g")).value).toBeNull();
+  expect((await port.listGroups(null, 9)).value).toEqual([]);
+  expect((await port.deleteGroup("g")).value).toEqual({ deleted: false });
+  // The first one is cut off; the second is told of it.
+  const { value: second } = await port.prepareGroup("g", config);
+  expect(second).toMatchObject({
+    group: { generation: 2, version: 2 },
+    left: { generation: 1, members: [{ id: 1 }, { id: 2 }, { id: 3 }] },
+  });
+  await expect(port.openGroup("g", first.group.version)).rejects.toMatchObject({ code: "conflict" });
+  const { value: opened } = await port.openGroup("g", second.group.version);
+  expect(opened).toMatchObject({ generation: 2, version: 3, replicas: 3 });
+  expect(opened).not.toHaveProperty("prepared");
+  expect((await port.getGroup("g")).value).toEqual(opened);
+  await expect(port.openGroup("g", second.group.version)).rejects.toMatchObject({ code: "conflict" });
+  await expect(port.prepareGroup("g", config)).rejects.toMatchObject({ code: "conflict", extra: { existing: { generation: 2 } } });
+  await port.deleteGroup("g");
+  await expect(port.openGroup("g", 4)).rejects.toMatchObject({ code: "conflict" });
+  // Somebody makes one of that name in between.
+  const { value: third } = await port.prepareGroup("g", config);
+  expect(third).toMatchObject({ group: { generation: 3 }, left: null });
+  expect((await port.putGroup("g", config)).value).toMatchObject({ created: true, group: { generation: 4 }, left: { generation: 3 } });
+  await expect(port.openGroup("g", third.group.version)).rejects.toMatchObject({ code: "conflict" });
+  expect((await port.putGroup("g", config)).value).toMatchObject({ created: false, left: null });
 });
 
 it("[WD11] entries change together or not at all", async () => {
