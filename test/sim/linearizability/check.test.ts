@@ -147,6 +147,30 @@ describe("the checker", () => {
     expect(check(keyValue, history.operations).linearizable).toBe(false);
   });
 
+  it("does not try which of many writes, that nobody saw and nobody was told of, came first", () => {
+    const history = new History<KvInput, KvOutput>();
+    for (let i = 0; i < 24; i++) history.call(`c${i}`, { op: "put", key: "k", value: `lost ${i}` });
+    for (let i = 0; i < 6; i++) history.call(`d${i}`, { op: "delete", key: "k" });
+    const swap = (value: string): KvInput => ({
+      op: "txn",
+      compare: [{ key: "k", version: 0 }],
+      success: [{ op: "put", key: "k", value }],
+      failure: [],
+    });
+    for (let i = 0; i < 6; i++) history.call(`s${i}`, swap(`made ${i}`));
+    const put = history.call("a", { op: "put", key: "k", value: "seen" });
+    history.answer(put, { op: "put", previous: { value: "lost 5", version: 12 } });
+    const verdict = check(keyValue, history.operations);
+    expect(verdict).toMatchObject({ linearizable: true });
+    expect(verdict.steps).toBeLessThan(50_000);
+    const read = history.call("a", { op: "get", key: "k" });
+    history.answer(read, { op: "get", cell: { value: "seen", version: 99 } });
+    const refused = check(keyValue, history.operations);
+    expect(refused).toMatchObject({ linearizable: false });
+    // Of the orders of 36 operations.
+    expect(refused.steps).toBeLessThan(500_000);
+  });
+
   it("takes operations that touch at the same instant for concurrent, and refuses answers before their call", () => {
     const write = { process: "a", input: { op: "write", value: 1 }, call: 0, output: { op: "write" }, return: 5 } as const;
     const read = { process: "b", input: { op: "read" }, call: 5, output: { op: "read", value: null }, return: 6 } as const;

@@ -23,7 +23,7 @@ type Option<S> = { op: number; state: S; key: string | number };
 
 /**
  * Looks for a linearization of `operations`: the algorithm of Wing & Gong (1993) with Lowe's memory (2017) of the
- * configurations (set linearized, state) already seen. Three shortcuts lose nothing:
+ * configurations (set linearized, state) already seen. Four shortcuts lose nothing:
  *
  * - An answer that fits and that only a read gives comes at once, and nothing else is tried there: whatever order has it
  *   later stays valid with it moved here. (A write of the value that is there is no read: moved, it would not overwrite.)
@@ -32,6 +32,8 @@ type Option<S> = { op: number; state: S; key: string | number };
  * - It comes as late as possible: of some in a row, the last one right before an answered operation that shares a key with
  *   it. Any other it could change places with, since it has no end that it must come before. In a row, those that share no
  *   key come in the order of their calls.
+ * - Of those that can stand in for each other, they come in the order of their calls: whatever may come now could have been
+ *   called now, and two of them can change places.
  *
  * `maxSteps` bounds the search, whose problem is NP-complete.
  */
@@ -44,6 +46,8 @@ export function search<S, I, O>(model: Model<S, I, O>, operations: readonly Oper
   const order: number[] = [];
   let answered = operations.reduce((sum, each) => sum + (isAnswered(each) ? 1 : 0), 0);
   let steps = 0;
+
+  const kinds = model.kinds?.(operations) ?? [];
 
   const operation = (op: number) => operations[op] as Operation<I, O>;
   const touches = (op: number) => model.touches?.(operation(op).input) ?? [""];
@@ -59,8 +63,14 @@ export function search<S, I, O>(model: Model<S, I, O>, operations: readonly Oper
       stuck = { culprit: firstAnswered, order: order.slice(), state };
       refused.clear();
     }
+    const passed = new Set<string>();
     for (const op of candidates) {
       const { input, output } = operation(op);
+      const kind = output === undefined ? (kinds[op] ?? null) : null;
+      if (kind !== null) {
+        if (passed.has(kind)) continue;
+        passed.add(kind);
+      }
       if (bound !== null && !touches(op).some((key) => bound.includes(key)) && (output !== undefined || op < (last as number))) continue;
       steps++;
       const next = model.step(state, input, output);

@@ -41,6 +41,25 @@ export const keyValue: Model<State, KvInput, KvOutput> = {
     return { state: next };
   },
   readOnly: (_, output) => (output.op === "txn" ? output.results.every(reads) : reads(output)),
+  kinds(operations) {
+    // Values that somebody saw, or asked for.
+    const shown = new Set<string>();
+    for (const { input, output } of operations) {
+      if (input.op === "txn") for (const each of input.compare) if ("value" in each) shown.add(each.value);
+      for (const each of output === undefined ? [] : output.op === "txn" ? output.results : [output]) {
+        const cell = each.op === "get" ? each.cell : each.previous;
+        if (cell) shown.add(cell.value);
+      }
+    }
+    return operations.map(({ input }) => {
+      if (input.op === "delete") return `delete ${input.key}`;
+      if (input.op === "put") return shown.has(input.value) ? null : `put ${input.key}`;
+      if (input.op === "get" || input.success.length !== 1 || input.failure.some(({ op }) => op !== "get")) return null;
+      const [success] = input.success;
+      if (success?.op !== "put" || shown.has(success.value)) return null;
+      return `swap ${JSON.stringify([success.key, input.compare])}`;
+    });
+  },
   key(state) {
     if (state.size === 0) return "";
     const cells = [...state].map(([key, { value, version }]) => `${key.length}:${key}${version}=${value.length}:${value}`);

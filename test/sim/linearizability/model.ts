@@ -1,3 +1,5 @@
+import type { Operation } from "./history.ts";
+
 /**
  * A sequential object: what each operation may answer in each state. States are immutable.
  *
@@ -13,6 +15,11 @@ export interface Model<S, I, O> {
   step(state: S, input: I, output: O | undefined): Next<S> | null;
   /** True only if every state in which this answer fits stays as it is: the search is much shorter for it. */
   readOnly(input: I, output: O): boolean;
+  /**
+   * Which operations of unknown outcome can stand in for each other: those of a kind do the same in every state, but for something
+   * that no answer and no other operation shows. A kind for each operation, null for one that is like no other.
+   */
+  kinds?(operations: readonly Operation<I, O>[]): (string | null)[];
   /** Equal exactly for equal states. */
   key(state: S): string | number;
   describe(input: I, output: O | undefined): string;
