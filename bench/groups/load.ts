@@ -16,16 +16,17 @@ export function target(url: string, token: string | null = null): Target {
  * Posts JSON over HTTP/1.1 from `clients` connections, each with one request in flight, for `seconds`. The client does as little
  * as it can (no fetch, no header objects): it shares the machine with what it measures.
  *
+ * @param to each connection goes to one of these in turn
  * @param body made anew for each request
  */
-export async function load(to: Target, body: () => string, clients: number, seconds: number): Promise<Load> {
+export async function load(to: readonly Target[], body: () => string, clients: number, seconds: number): Promise<Load> {
   const until = performance.now() + seconds * 1000;
   const latencies: number[] = [];
   let failed = 0;
   const began = performance.now();
   await Promise.all(
-    Array.from({ length: clients }, async () => {
-      const connection = await Connection.open(to);
+    Array.from({ length: clients }, async (_, client) => {
+      const connection = await Connection.open(to[client % to.length]!);
       while (performance.now() < until) {
         const sent = performance.now();
         const status = await connection.post(body());
