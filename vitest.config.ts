@@ -42,7 +42,8 @@ const parallel = { maxWorkers: availableParallelism() };
 
 const seeded = { setupFiles: ["test/seed.ts"], provide: { seed } };
 
-const sequential = { environment: "node" as const, fileParallelism: false, ...patient, ...seeded };
+/** Each file starts servers and browsers of its own, and mostly waits for them: two at a time, whatever the machine has. */
+const few = { environment: "node" as const, maxWorkers: 2, ...patient, ...seeded };
 
 export default defineConfig({
   test: {
@@ -64,13 +65,13 @@ export default defineConfig({
         ],
         test: { name: "runtime", include: FILES.runtime, ...patient, ...seeded, ...parallel },
       },
-      { test: { name: "e2e", include: FILES.e2e, globalSetup: ["test/e2e/build.setup.ts"], ...sequential } },
+      { test: { name: "e2e", include: FILES.e2e, globalSetup: ["test/e2e/build.setup.ts"], ...few } },
       {
         test: {
           name: "browser",
           include: FILES.browser,
           globalSetup: ["test/browser/build.setup.ts"],
-          ...sequential,
+          ...few,
           testTimeout: 600_000,
         },
       },
