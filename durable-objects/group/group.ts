@@ -19,6 +19,9 @@ import { Wakeups } from "./wakeups.ts";
 /** How a replica begins: with the others of a new group, all of them told the same, or as one to be added to a group. */
 export type Beginning = { kind: "found"; voters: number[]; state: Uint8Array } | { kind: "join" };
 
+/** What replies to several requests may hold of values. */
+const MAX_TOGETHER_BYTES = 8 * 2 ** 20;
+
 /** A request, and what its sender knows. */
 export type Asked = { ask: Ask; hint: Hint };
 
@@ -72,10 +75,13 @@ export class Group extends DurableObject<Env> {
     return whole(effects.answer);
   }
 
-  /** Requests, answered together; a hint says which leader did not answer. Each reply names what it achieved. */
-  async asks(requests: readonly Asked[]): Promise<Answer<Reply[]>> {
+  /**
+   * Requests, answered together; a hint says which leader did not answer. Each reply names what it achieved. Null in place of what was
+   * read where that is too much to travel with the others: ask for it alone.
+   */
+  async asks(requests: readonly Asked[]): Promise<Answer<(Reply | null)[]>> {
     if (this.#faults.active) await this.#faults.pass();
-    return this.#answer(await this.#asked(requests), "eventual");
+    return this.#answer(withinBytes(await this.#asked(requests)), "eventual");
   }
 
   #asked(requests: readonly Asked[]): Promise<Reply[]> {
@@ -313,6 +319,16 @@ export class Group extends DurableObject<Env> {
     const { code, message: detail, cause } = errorOf(thrown);
     console.warn(JSON.stringify({ level: "warn", message, replica: this.#me.name, code, detail, cause: String(cause ?? "") }));
   }
+}
+
+/** The platform carries 32 MiB in one answer. The first reply stays, whatever it has. */
+function withinBytes(replies: readonly Reply[]): (Reply | null)[] {
+  let bytes = 0;
+  return replies.map((reply, i) => {
+    if (reply.reply !== "ok" || reply.value.told !== "range") return reply;
+    for (const { key, value } of reply.value.response.kvs) bytes += key.length + value.length;
+    return i > 0 && bytes > MAX_TOGETHER_BYTES ? null : reply;
+  });
 }
 
 /** A view of a larger buffer would take all of that along. */

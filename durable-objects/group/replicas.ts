@@ -21,7 +21,7 @@ export function replicaStub(
 
 /** The calls of a replica's object as plain functions: what comes over RPC is copied, not shared. */
 export type ReplicaStub = Pick<Group, "configure" | "status" | "snapshot" | "erase" | "fault"> & {
-  asks(requests: readonly Asked[]): Promise<Answer<Reply[]>>;
+  asks(requests: readonly Asked[]): Promise<Answer<(Reply | null)[]>>;
   fetch(request: Request): Promise<Response>;
 };
 

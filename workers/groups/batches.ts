@@ -18,6 +18,8 @@ type Lane = { waiting: Waiting[]; flights: Set<Flight> };
 const GAP_MS = 40;
 const MAX_FLIGHTS = 32;
 const MAX_BATCH = 128;
+/** Of keys and values in the requests of a call. */
+const MAX_BATCH_BYTES = 4 * 2 ** 20;
 /** A request sends no more calls than this for others while somebody else does: its own budget of them is limited. */
 const MAX_TURNS = 100;
 /** A replica answers within two seconds, if only that it cannot: a call that is older was lost with the request that sent it. */
@@ -31,7 +33,7 @@ const together = Cloudflare.compatibilityFlags.handle_cross_request_promise_reso
 
 /** As {@link Send}, with what others ask. */
 export const sendTogether: Send = (name, stub, asker, ask, hint) => {
-  if (!together) return sendAlone(name, stub, asker, ask, hint);
+  if (!together || !isSmall(ask)) return sendAlone(name, stub, asker, ask, hint);
   const { promise, resolve, reject } = Promise.withResolvers<Replied>();
   const lane = laneOf(name);
   lane.waiting.push({ asker, ask, hint, done: resolve, failed: reject });
@@ -55,7 +57,7 @@ async function fly(name: string, lane: Lane, stub: () => ReplicaStub): Promise<v
   lane.flights.add(flight);
   for (let turn = 0; lane.waiting.length > 0 && (turn < MAX_TURNS || lane.flights.size === 1); turn++) {
     flight.since = Date.now();
-    const batch = lane.waiting.splice(0, MAX_BATCH).filter(({ asker }) => !asker.over);
+    const batch = take(lane);
     if (batch.length === 0) continue;
     const call = send(stub(), batch);
     const slow = await Promise.race([call, scheduler.wait(GAP_MS).then(() => true)]);
@@ -70,12 +72,45 @@ async function fly(name: string, lane: Lane, stub: () => ReplicaStub): Promise<v
 async function send(stub: ReplicaStub, batch: readonly Waiting[]): Promise<void> {
   try {
     const { value, rows = 0 } = await stub.asks(batch.map(({ ask, hint }) => ({ ask, hint })));
-    // What they cost together is told once.
-    for (const [i, { asker, done }] of batch.entries()) if (!asker.over) done({ reply: value[i]!, rows: i === 0 ? rows : 0 });
+    for (const [i, waiting] of batch.entries()) {
+      if (waiting.asker.over) continue;
+      const reply = value[i];
+      // What they cost together is told once.
+      if (reply) waiting.done({ reply, rows: i === 0 ? rows : 0 });
+      else waitUntil(send(stub, [waiting]));
+    }
   } catch (thrown) {
     const error = errorOf(thrown);
     for (const { asker, failed } of batch) if (!asker.over) failed(error);
   }
+}
+
+function take(lane: Lane): Waiting[] {
+  let bytes = 0;
+  let count = 0;
+  while (count < lane.waiting.length && count < MAX_BATCH && bytes <= MAX_BATCH_BYTES) bytes += bytesOf(lane.waiting[count++]!.ask);
+  return lane.waiting.splice(0, count).filter(({ asker }) => !asker.over);
+}
+
+/** Whether neither the request nor its answer can be in the way of others. A read that is says so itself: the object answers it with null. */
+function isSmall(ask: Ask): boolean {
+  switch (ask.ask) {
+    case "range":
+      return ask.request.rangeEnd === "";
+    case "write": {
+      const { operation } = ask;
+      if (operation.op === "put" || operation.op === "deleteRange") return !operation.request.prevKv;
+      return operation.op !== "txn";
+    }
+    case "leaseTimeToLive":
+      return !ask.keys;
+    default:
+      return ask.ask === "leaseKeepAlive";
+  }
+}
+
+function bytesOf(ask: Ask): number {
+  return ask.ask === "write" && ask.operation.op === "put" ? ask.operation.request.key.length + ask.operation.request.value.length : 0;
 }
 
 /** Where many ask, more of them arrive while the first of them are looked at: waits until no more come, for a moment. */

@@ -107,3 +107,14 @@ it("a leader that hangs is left by everybody who asked it", async () => {
   expect((await fault(false)).status).toBe(204);
   expect(server.logs()).not.toMatch(/different request|hung/);
 });
+
+it("large values that many ask for at once all come", async () => {
+  const value = "v".repeat(1_000_000);
+  const keys = Array.from({ length: 12 }, (_, i) => `large/${i}`);
+  for (const key of keys) expect((await post("kv/put", { key: b64(key), value: b64(value + key) })).status).toBe(200);
+  const reads = await Promise.all(keys.map((key) => post("kv/range", { key: b64(key) })));
+  for (const [i, { status, body }] of reads.entries()) {
+    expect(status).toBe(200);
+    expect(body.kvs?.[0]?.value === b64(value + keys[i])).toBe(true);
+  }
+});
