@@ -1,5 +1,5 @@
 // `npm run verify -- schemathesis`: schemathesis makes requests from /openapi.json, valid and invalid, and holds every
-// answer against it: as admin, as admin over a topic that stays, with a narrow token, and with none.
+// answer against it: as admin, as admin over a topic and a group that stay, with a narrow token, and with none. `--only NAME`: one of these.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,15 +19,24 @@ const PYTHON = join(VENV, "bin/python");
  * - ignored_auth: some routes answer anyone by design, with what anonymous may see.
  */
 const LEFT_OUT = "positive_data_acceptance,ignored_auth";
+/** Sockets are not for an HTTP client, and what waits or follows has no end. */
+const ENDLESS = "/live$|/sync$|/v3/(watch|lock/lock|election/(campaign|observe))$";
 /** The HTTP server itself refuses a request line beyond its buffer, before any code of ours runs. */
 const OF_THE_SERVER = /^\[431\]/m;
 /** etcd's locks, elections and streams answer what is wrong with a request as UNKNOWN, which its gateway maps to 500. Ours would be 13. */
 const OF_ETCD = /^\[500\][^\n]*\n[^{]*\{"error":.*"code":2\}/m;
+/** Keep-alives are a line for each request of the body, and of nothing asked there is nothing to say, as in etcd. */
+const NO_LINES = /ST109[\s\S]*^\[200\] OK:\s+<EMPTY>/m;
+/** A change of members waits for the new one to catch up. */
+const REQUEST_SECONDS = 30;
 
-type Run = { name: string; token: string | null; args: string[] };
+/** `parameters`: of the path, to be always so. `breaks`: replicas may be broken on purpose, after which nothing answers as it should. */
+type Run = { name: string; token: string | null; args: string[]; parameters?: Record<string, string>; breaks?: boolean };
 type Ran = { requests: number; operations: number; seed: string; failures: string[] };
 
-const { values } = parseArgs({ options: { examples: { type: "string", default: "25" }, seed: { type: "string" } } });
+const { values } = parseArgs({
+  options: { examples: { type: "string", default: "25" }, seed: { type: "string" }, only: { type: "string" } },
+});
 
 await command(async () => {
   install();
@@ -36,7 +45,7 @@ await command(async () => {
   const server = await startServer({ env: { SKERRY_LOG: "warn" } });
   try {
     const wrong: string[] = [];
-    for (const run of await runs(server)) {
+    for (const run of (await runs(server)).filter(({ name }) => values.only === undefined || name === values.only)) {
       const { requests, operations, seed, failures } = schemathesis(server, scratch, run);
       console.log(`${run.name.padEnd(18)} ${requests} requests to ${operations} operations, ${failures.length} failures (seed ${seed})`);
       wrong.push(...failures.map((failure) => `${run.name}: ${failure}`));
@@ -70,6 +79,8 @@ async function runs(server: Server): Promise<Run[]> {
   await call("PUT", "/v1/topics/fuzz", {});
   await call("PUT", "/v1/topics/flights", { partitions: 4, key: "/origin", timestamp: "/date" });
   await call("POST", "/v1/stream/fuzz", [1, "two", { three: 3 }]);
+  await call("PUT", "/v1/groups/fuzz", { replicas: 3 });
+  await call("POST", "/v1/groups/fuzz/v3/kv/put", { key: "YQ==", value: "MQ==" });
   const grants = [{ capability: "streams", name: "flights", rights: ["read"] }];
   const { token } = (await (await call("POST", "/v1/tokens", { grants, expiresIn: 3600 })).json()) as { token: string };
   return [
@@ -78,24 +89,46 @@ async function runs(server: Server): Promise<Run[]> {
       name: "admin, one topic",
       token: server.adminKey,
       args: ["--include-path-regex", "^/v1/(stream|topics|tables|topologies)", "--exclude-method", "DELETE"],
+      parameters: { "path.topic": "fuzz", "path.partition": "0" },
+    },
+    {
+      name: "admin, one group",
+      token: server.adminKey,
+      args: ["--include-path-regex", "^/(v1/groups|v3/)", "--exclude-method", "DELETE"],
+      parameters: { "path.group": "fuzz" },
     },
     { name: "narrow token", token, args: [] },
     { name: "no token", token: null, args: [] },
     { name: "admin", token: server.adminKey, args: [] },
+    {
+      name: "admin, faults",
+      token: server.adminKey,
+      args: ["--include-path-regex", "/fault$"],
+      parameters: { "path.group": "fuzz" },
+      breaks: true,
+    },
   ];
 }
 
-function schemathesis(server: Server, scratch: string, { name, token, args }: Run): Ran {
+function schemathesis(server: Server, scratch: string, { token, args, parameters = {}, breaks = false }: Run): Ran {
   const config = join(scratch, "schemathesis.toml");
-  writeFileSync(config, name === "admin, one topic" ? '[parameters]\n"path.topic" = "fuzz"\n"path.partition" = "0"\n' : "");
+  const fixed = Object.entries(parameters).map(([name, value]) => `${JSON.stringify(name)} = ${JSON.stringify(value)}`);
+  writeFileSync(config, fixed.length === 0 ? "" : `[parameters]\n${fixed.join("\n")}\n`);
   const { stdout, stderr } = spawnSync(
     join(VENV, "bin/schemathesis"),
     [
       ...["--config-file", config, "run", `${server.url}/openapi.json`, "--checks", "all", "--exclude-checks", LEFT_OUT],
-      ...["--phases", "examples,coverage,fuzzing", "--max-examples", values.examples, "--continue-on-failure"],
+      ...[
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--max-examples",
+        values.examples,
+        "--continue-on-failure",
+        "--request-timeout",
+        `${REQUEST_SECONDS}`,
+      ],
       ...["--output-truncate", "false", "--warnings", "off"],
-      // Sockets are not for an HTTP client, and what waits or follows has no end.
-      ...["--exclude-path-regex", "/live$|/sync$|/v3/(watch|lock/lock|election/(campaign|observe))$", ...args],
+      ...["--exclude-path-regex", ENDLESS + (breaks ? "" : "|/fault$"), ...args],
       ...(values.seed === undefined ? [] : ["--seed", values.seed]),
       ...(token === null ? [] : ["--header", `Authorization: Bearer ${token}`]),
     ],
@@ -126,6 +159,7 @@ function failuresIn(stdout: string): string[] {
       const each = cases.length === 0 ? [operation] : cases;
       return each
         .filter((text) => !OF_THE_SERVER.test(text) && !OF_ETCD.test(text))
+        .filter((text) => !heading.includes("/lease/keepalive") || !NO_LINES.test(text))
         .map((text) => `${heading.replaceAll("_", "").trim()}\n${text.trim()}`);
     });
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { WatchCreate, WatchEvent } from "../../core/consensus/kv/types.ts";
 import { get, put, rangeOf } from "../../core/consensus/replica/cluster.fixture.ts";
 import { type Ask, NO_HINT } from "../../core/consensus/replica/types.ts";
-import { checkGroupConfig } from "../../core/wire/directory.ts";
+import { checkGroupConfig, type GroupMeta } from "../../core/wire/directory.ts";
 import type { SkerryError } from "../../core/wire/errors.ts";
 import { createGroup, restoreGroup } from "../../durable-objects/directory/groups.ts";
 import { directory } from "../../durable-objects/directory/port.ts";
@@ -13,6 +13,7 @@ import { configure } from "../../durable-objects/group/replicas.ts";
 import { addMember, deleteGroup, groupStatus, removeMember, snapshotGroup, transferLeader } from "../../workers/groups/admin.ts";
 import type { Caller, WatchHeader } from "../../workers/groups/door.ts";
 import { groupDoor } from "../../workers/groups/index.ts";
+import { call, problem } from "./gate-kit.ts";
 
 const scope = { project: "main", jurisdiction: "global" } as const;
 const caller: Caller = {
@@ -156,6 +157,29 @@ describe("the way to a group", () => {
     expect(await deleteGroup(env, scope, name)).toBe(true);
     await expect(ask(get("a"))).rejects.toMatchObject({ code: "group_not_found" });
   }, 60_000);
+
+  it("says what is wrong with a change of members or a snapshot in words and codes of its own", async () => {
+    const { name } = await fresh();
+    const path = `/v1/groups/${name}`;
+    const learner = await call(`${path}/members`, { json: { learner: true } });
+    expect([learner.status, ((await learner.json()) as GroupMeta).members.at(-1)]).toEqual([201, { id: 4, region: null, learner: true }]);
+    const transfer = await problem(await call(`${path}/transfer`, { json: { to: 4 } }));
+    expect(transfer).toMatchObject({ status: 409, code: "conflict", detail: expect.stringContaining("only a voter") });
+    // A voter votes already.
+    const promoted = await call(`${path}/members/1/promote`, { method: "POST" });
+    expect([promoted.status, ((await promoted.json()) as GroupMeta).members.length]).toEqual([200, 4]);
+    expect(await problem(await call(`${path}/members/1/fault`, { method: "POST" }))).toMatchObject({ status: 400, code: "bad_request" });
+    const headers = { "content-type": "application/octet-stream" };
+    for (const [byte, why] of [
+      [137, "format 137"],
+      [1, "no snapshot"],
+    ] as const) {
+      const body = Uint8Array.of(byte, 80, 78, 71, 13, 10, 26, 10);
+      const refused = await problem(await call("/v1/groups/not-restored/snapshot", { method: "PUT", headers, body }));
+      expect(refused).toMatchObject({ status: 400, code: "bad_request", detail: expect.stringContaining(why) });
+    }
+    expect((await call("/v1/groups/not-restored")).status).toBe(404);
+  });
 
   describe("restores a snapshot wholly or not at all", () => {
     async function snapshot() {

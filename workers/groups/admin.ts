@@ -1,3 +1,4 @@
+import { KvError } from "../../core/consensus/kv/types.ts";
 import type { ConfState } from "../../core/consensus/raft/types.ts";
 import type { Ask, ReplicaStatus } from "../../core/consensus/replica/types.ts";
 import { type GroupMeta, MAX_MEMBERS, type Region } from "../../core/wire/directory.ts";
@@ -6,6 +7,7 @@ import type { Scope } from "../../core/wire/names.ts";
 import { askGroup, requireGroup } from "../../durable-objects/directory/groups.ts";
 import { forgetGroup, learnGroup, refreshGroup } from "../../durable-objects/directory/lookup.ts";
 import { directory } from "../../durable-objects/directory/port.ts";
+import type { GroupAnswer } from "../../durable-objects/group/ask.ts";
 import type { ActiveFaults } from "../../durable-objects/group/faults.ts";
 import { hintsOf } from "../../durable-objects/group/hints.ts";
 import { configure, erase, replicaStub } from "../../durable-objects/group/replicas.ts";
@@ -59,9 +61,10 @@ export async function addMember(env: Env, scope: Scope, name: string, region: Re
   return learner ? meta : promoteMember(env, scope, name, id);
 }
 
-/** Makes a learner a voter, once it has what the leader has. */
+/** Makes a learner a voter, once it has what the leader has; of a voter there is nothing to do. */
 export async function promoteMember(env: Env, scope: Scope, name: string, id: number): Promise<GroupMeta> {
   const meta = await requireFresh(env, scope, name);
+  if (meta.members.some((each) => each.id === id && !each.learner)) return meta;
   await caughtUp(env, scope, meta, id);
   await reconfigure(env, scope, meta, [{ kind: "addVoter", node: id }]);
   return rewrite(env, scope, meta, {
@@ -77,19 +80,19 @@ export async function removeMember(env: Env, scope: Scope, name: string, id: num
   if (voters.length === 1 && voters[0]!.id === id)
     throw new SkerryError("conflict", "A group keeps its last voter; delete the group instead.");
   // A leader that leaves hands over first: otherwise the next request would have to find out.
-  const { member: leader } = await askGroup(env, scope, meta, { ask: "leases" });
+  const { member: leader } = await asked(env, scope, meta, { ask: "leases" });
   const next = voters.find((voter) => voter.id !== id);
-  if (leader === id && next !== undefined) await askGroup(env, scope, meta, { ask: "transfer", to: next.id });
+  if (leader === id && next !== undefined) await asked(env, scope, meta, { ask: "transfer", to: next.id });
   await reconfigure(env, scope, meta, [{ kind: "remove", node: id }]);
   meta = await rewrite(env, scope, meta, { members: meta.members.filter((each) => each.id !== id), nextId: meta.nextId });
   await erase(env, scope, meta, [id]);
   return meta;
 }
 
-/** Hands leadership to a voter. */
+/** Hands leadership to a voter. Throws `conflict` where the member is none. */
 export async function transferLeader(env: Env, scope: Scope, name: string, to: number): Promise<void> {
   const meta = await requireGroup(env, scope, name);
-  await askGroup(env, scope, meta, { ask: "transfer", to });
+  await asked(env, scope, meta, { ask: "transfer", to });
   hintsOf(scope, meta).leader = to;
 }
 
@@ -97,10 +100,20 @@ export async function transferLeader(env: Env, scope: Scope, name: string, to: n
 export async function snapshotGroup(env: Env, scope: Scope, name: string): Promise<{ revision: number; state: Uint8Array }> {
   const meta = await requireGroup(env, scope, name);
   // Finds the leader, and wakes it.
-  const { member } = await askGroup(env, scope, meta, { ask: "leases" });
+  const { member } = await asked(env, scope, meta, { ask: "leases" });
   const found = meta.members.find(({ id }) => id === member) ?? { id: member, region: null };
   const { value } = await replicaStub(env, scope, meta, found).snapshot();
   return value;
+}
+
+/** Asks the group; what it refuses of a change of its members or its leader does not fit what they are now. */
+async function asked(env: Env, scope: Scope, meta: GroupMeta, ask: Ask): Promise<GroupAnswer> {
+  try {
+    return await askGroup(env, scope, meta, ask);
+  } catch (thrown) {
+    if (!(thrown instanceof KvError)) throw thrown;
+    throw new SkerryError("conflict", `The group "${meta.name}" refused: ${thrown.message}.`, { cause: thrown });
+  }
 }
 
 async function requireFresh(env: Env, scope: Scope, name: string): Promise<GroupMeta> {
@@ -114,7 +127,7 @@ async function reconfigure(
   meta: GroupMeta,
   changes: Extract<Ask, { ask: "reconfigure" }>["changes"],
 ): Promise<ConfState> {
-  const { value } = await askGroup(env, scope, meta, { ask: "reconfigure", changes });
+  const { value } = await asked(env, scope, meta, { ask: "reconfigure", changes });
   if (value.told !== "reconfigure") throw new SkerryError("internal", "A change of members was answered with something else.");
   return value.conf;
 }
@@ -129,7 +142,7 @@ async function caughtUp(env: Env, scope: Scope, meta: GroupMeta, id: number): Pr
   const member = meta.members.find((each) => each.id === id);
   if (member === undefined) throw new SkerryError("bad_request", `The group has no member ${id}.`);
   for (let tries = 0; tries < CATCH_UP_TRIES; tries++) {
-    const { value } = await askGroup(env, scope, meta, { ask: "leases" });
+    const { value } = await asked(env, scope, meta, { ask: "leases" });
     const goal = value.told === "leases" ? value.response.header.revision : 0;
     const { value: status } = await replicaStub(env, scope, meta, member).status();
     if (status !== null && status.header.revision >= goal && status.index > 0) return;

@@ -20,7 +20,8 @@ const Fault = z
     drop: z.number().min(0).max(1).optional().openapi({ description: "The share of calls that is lost.", example: 0.1 }),
     place: z.string().max(64).optional().openapi({ description: "The failure domain it says it is in." }),
   })
-  .openapi("GroupFault");
+  .refine((plan) => Object.keys(plan).length > 0, "name something to break or to heal")
+  .openapi("GroupFault", { minProperties: 1 });
 
 const fault = createRoute({
   method: "post",

@@ -203,7 +203,7 @@ const promote = createRoute({
   request: { params: MemberParam },
   responses: {
     200: json(GroupSchema, "Promoted; the members as they are now."),
-    ...problems("bad_request", "group_not_found", "no_quorum", "stale_metadata", "unavailable"),
+    ...problems("bad_request", "conflict", "group_not_found", "no_quorum", "stale_metadata", "unavailable"),
   },
 });
 
@@ -223,7 +223,7 @@ const transfer = createRoute({
   },
   responses: {
     204: { description: "It leads." },
-    ...problems("bad_json", "bad_request", "content_type", "group_not_found", "no_quorum", "unavailable"),
+    ...problems("bad_json", "bad_request", "conflict", "content_type", "group_not_found", "no_quorum", "unavailable"),
   },
 });
 
@@ -255,7 +255,7 @@ const restore = createRoute({
   },
   responses: {
     201: json(GroupSchema, "Created."),
-    ...problems("bad_request", "conflict", "content_type", "newer_format", "too_large", "unavailable"),
+    ...problems("bad_request", "conflict", "content_type", "group_full", "no_quorum", "too_large", "unavailable"),
   },
 });
 
@@ -367,8 +367,8 @@ function checkSnapshot(state: Uint8Array): void {
     KvStore.restore(state);
   } catch (thrown) {
     const { code, message } = errorOf(thrown);
-    if (code === "newer_format") throw new SkerryError(code, message);
-    throw new SkerryError("bad_request", "This is no snapshot of a group, or it was damaged on its way.", { cause: thrown });
+    const why = code === "newer_format" ? message : "This is no snapshot of a group, or it was damaged on its way.";
+    throw new SkerryError("bad_request", why, { cause: thrown });
   }
 }
 
