@@ -143,6 +143,17 @@ describe("leases", () => {
       expect(count(cluster)).toBe(0);
     });
 
+    it("of another term wake nobody", () => {
+      const { cluster, id, leader } = leased(60);
+      const { release } = heard(cluster, id);
+      cluster.evict(leader);
+      const { incarnation } = cluster.replica(leader).inspect();
+      cluster.change(leader, (replica, now) => replica.released([{ ...release, term: release.term - 1 }], now));
+      expect(cluster.replica(leader).inspect().incarnation).toBe(incarnation);
+      cluster.change(leader, (replica, now) => replica.released([release], now));
+      expect(cluster.replica(leader).inspect().incarnation).toBe(incarnation + 1);
+    });
+
     it("live on where a replica says so that does not lead, or led in another term: it cannot know", () => {
       const { cluster, id, leader: first } = leased(30);
       const { release } = heard(cluster, id);

@@ -190,9 +190,12 @@ export class Replica {
   /** Holders of leases are gone, as far as this replica knows, which was told in its term that they hold them. Another one does nothing. */
   released(releases: readonly Release[], now: number): Effects {
     return this.#turn(now, () => {
+      // Of a term that is over it wakes nobody.
+      const held = releases.filter(({ term }) => term === this.#core.term);
+      if (held.length === 0) return;
       this.#core.engage();
       this.#askedAt = this.#core.now;
-      for (const release of releases) this.#desk.release(release);
+      for (const release of held) this.#desk.release(release);
     });
   }
 
