@@ -5,6 +5,7 @@ import { PINNED } from "../test/sim/pinned.ts";
 import { findScenario, PLANTED, SCENARIOS } from "../test/sim/scenarios/index.ts";
 import { command, Refusal } from "./lib/refusal.ts";
 import { runMany } from "./sim/many.ts";
+import { findPlanted } from "./sim/planted.ts";
 
 const USAGE = `npm run sim -- [--scenario NAME] [--seed N | --seeds COUNT [--from N] [--jobs N] [--failures N]] [--trace]
 
@@ -14,10 +15,11 @@ const USAGE = `npm run sim -- [--scenario NAME] [--seed N | --seeds COUNT [--fro
   --jobs N         so many at a time (default 1)
   --failures N     go on until so many seeds have failed (default 3)
   --trace          print every event (with --seed)
+  --planted        plant one mistake after the other in the code of consensus, and look for each (10000 seeds); --bug NAME: one
   --list           name the scenarios`;
 
 await command(async () => {
-  const { scenario: name, seed, seeds, from, jobs, failures, trace, list, help } = options();
+  const { scenario: name, seed, seeds, from, jobs, failures, trace, list, help, planted, bug } = options();
   if (help) {
     console.log(USAGE);
     return;
@@ -27,13 +29,19 @@ await command(async () => {
     for (const each of PLANTED) console.log(`${each.name} (has a planted mistake)`);
     return;
   }
+  const threads = Math.max(1, whole("jobs", jobs));
+  if (planted) {
+    const count = whole("seeds", seeds ?? "10000");
+    if (!(await findPlanted({ bug, from: whole("from", from), count, jobs: threads }))) process.exitCode = 1;
+    return;
+  }
   for (const scenario of name === undefined ? SCENARIOS : [named(name)]) {
     if (seed !== undefined) {
       await replay(scenario, whole("seed", seed), trace);
       continue;
     }
-    const range = { from: whole("from", from), count: whole("seeds", seeds), pinned: PINNED[scenario.name] ?? [] };
-    const limits = { jobs: Math.max(1, whole("jobs", jobs)), mostFailures: Math.max(1, whole("failures", failures)) };
+    const range = { from: whole("from", from), count: whole("seeds", seeds ?? "1000"), pinned: PINNED[scenario.name] ?? [] };
+    const limits = { jobs: threads, mostFailures: Math.max(1, whole("failures", failures)) };
     if (!(await runMany({ scenario: scenario.name, ...range, ...limits }))) process.exitCode = 1;
   }
 });
@@ -44,11 +52,13 @@ function options() {
       options: {
         scenario: { type: "string" },
         seed: { type: "string" },
-        seeds: { type: "string", default: "1000" },
+        seeds: { type: "string" },
         from: { type: "string", default: "1" },
         jobs: { type: "string", default: "1" },
         failures: { type: "string", default: "3" },
         trace: { type: "boolean", default: false },
+        planted: { type: "boolean", default: false },
+        bug: { type: "string" },
         list: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },

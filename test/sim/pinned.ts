@@ -6,12 +6,4 @@
 export const PINNED: Readonly<Record<string, readonly number[]>> = {
   // A task whose replay failed once (its log was out of reach) never tried again.
   streams: [35],
-  groups: [
-    // A replica that was rolled back, and woke often before it met anybody, counted beyond the incarnation that was lost.
-    283,
-    // A leader woke every millisecond for a member that was removed while there was news for it.
-    1142,
-    // A replica that was rolled back named a leader, which named it: who asked went back and forth.
-    3008,
-  ],
 };

@@ -176,6 +176,23 @@ describe("a group at work", () => {
     expect(cluster.replica(leader).inspect()).toMatchObject({ role: "leader", term });
   });
 
+  it("[GR7] nor does one that was cut off, was asked to stand all the while, and comes back", () => {
+    const { cluster, leader, others } = settled();
+    const [away, third] = others as [number, number];
+    const { term } = cluster.replica(leader).inspect();
+    cluster.cut(away, leader);
+    cluster.cut(away, third);
+    for (let i = 0; i < 40; i++) {
+      if (i === 30) cluster.heal();
+      if (i < 30) cluster.begin(away, get("a"), { silent: leader });
+      expect(cluster.ask(leader, write("a", `${i}`)).reply).toMatchObject({ reply: "ok", term });
+      cluster.run(100);
+    }
+    cluster.run(5_000);
+    expect(cluster.replica(away).inspect()).toMatchObject({ role: "follower", term, leader });
+    expect(cluster.replica(leader).inspect()).toMatchObject({ role: "leader", term });
+  });
+
   it("[GR8] a minority refuses within two seconds, and says that a retry makes sense", () => {
     const { cluster, leader, others } = settled();
     for (const id of others) cluster.cut(leader, id);

@@ -1,5 +1,5 @@
 import type { Image } from "../../kit/index.ts";
-import { type Fault, LONGEST_FREEZE } from "./plan.ts";
+import { type Fault, LONGEST_CUT, LONGEST_FREEZE } from "./plan.ts";
 import type { World } from "./world.ts";
 
 /** No clock is off by more. Milliseconds. */
@@ -20,6 +20,10 @@ export class Nemesis {
     const { sim, plan } = this.#world;
     const { random } = sim;
     this.#always();
+    if (plan.faults.has("hunt")) {
+      this.#world.probe.onLead = (id) => this.#hunt(id);
+      this.#world.probe.onConfigured = () => this.#interrupt();
+    }
     const sudden = [...plan.faults].filter((fault) => SUDDEN.has(fault));
     while (!this.#world.stopping) {
       await sim.sleep(random.int(1, 2 * plan.pause));
@@ -101,15 +105,51 @@ export class Nemesis {
     }
   }
 
-  #partition(): void {
+  /** Strikes whoever begins to lead before it gets far: what one leader leaves unfinished is the next one's to get wrong. */
+  #hunt(id: number): void {
+    const { sim, plan } = this.#world;
+    const { random } = sim;
+    if (this.#world.stopping || random.chance(0.4)) return;
+    sim.timer(random.int(0, 4 * plan.delay[1]), () => {
+      if (this.#world.stopping) return;
+      const name = this.#world.nameOf(id);
+      const others = random.shuffle(this.#everyone().filter((other) => other !== name));
+      const friends = random.pick([0, 0, 1, 2]);
+      if (random.chance(0.4)) this.#world.machine(id).crash("as it begins to lead");
+      else {
+        sim.network.partition([name, ...others.slice(0, friends)], others.slice(friends));
+        this.#healLater();
+      }
+    });
+  }
+
+  /** Parts the group while its configuration changes. */
+  #interrupt(): void {
+    const { sim, plan } = this.#world;
+    if (this.#world.stopping || sim.random.chance(0.7)) return;
+    sim.timer(sim.random.int(0, 2 * plan.delay[1]), () => {
+      if (!this.#world.stopping) this.#partition(this.#newcomers());
+    });
+  }
+
+  /** Whose word counts only by the new configuration, or not at all, and the leader, which has to tell the two apart. */
+  #newcomers(): string[] {
+    const { probe, members } = this.#world;
+    const { votersOutgoing = [], learners = [] } = probe.conf?.conf ?? {};
+    const ids = members.filter((id) => learners.includes(id) || (votersOutgoing.length > 0 && !votersOutgoing.includes(id)));
+    return ids.length === 0 ? [] : [...ids, this.#world.leader()].filter((id) => id !== 0).map((id) => this.#world.nameOf(id));
+  }
+
+  /** `first`: all on one side. */
+  #partition(first: readonly string[] = []): void {
     const { sim } = this.#world;
     const { random } = sim;
-    if (random.chance(0.3)) {
+    if (first.length === 0 && random.chance(0.3)) {
       sim.network.heal();
       return;
     }
-    const names = random.shuffle(this.#everyone());
-    const at = random.int(1, Math.max(1, names.length - 1));
+    const names = [...first, ...random.shuffle(this.#everyone().filter((name) => !first.includes(name)))];
+    const at = random.int(Math.max(1, first.length), Math.max(1, names.length - 1));
     sim.network.partition(names.slice(0, at), names.slice(at));
     this.#healLater();
   }
@@ -135,7 +175,7 @@ export class Nemesis {
 
   #healLater(): void {
     const { sim } = this.#world;
-    sim.timer(sim.random.pick([100, 600, 3_000]), () => sim.network.heal());
+    sim.timer(sim.random.pick([100, 600, LONGEST_CUT]), () => sim.network.heal());
   }
 
   #freeze(id: number): void {

@@ -21,6 +21,7 @@ export const FAULTS = [
   "versions",
   "membership",
   "transfer",
+  "hunt",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -54,6 +55,8 @@ const LENGTHS: readonly (readonly [number, number])[] = [
   [12, 30],
 ];
 
+/** How long a cut of the nemesis lasts. */
+export const LONGEST_CUT = 3_000;
 /** How long the clocks of a run may stand still. */
 export const LONGEST_FREEZE = 400;
 
@@ -74,7 +77,7 @@ export function drawPlan(random: Random): Plan {
     storage: { fillBytes: random.pick([64, 300, 16_384]), retainEntries: random.pick([1, 3, 10, 1_000]) },
     chunkBytes: random.pick([64, 500, 1_000_000]),
     checkpoints: random.pick([1, 100, 1_000, 1_000, 20_000]),
-    entryBytes: random.pick([1, 200, 1_000_000, 1_000_000]),
+    entryBytes: random.pick([1, 1, 200, 1_000_000, 1_000_000]),
   };
 }
 

@@ -49,6 +49,10 @@ export class Probe {
   readonly contents = new Map<string, { revision: number; kv: KeyValue | null }[]>();
   /** When each lease was revoked without anyone having asked for it: as proposed first. */
   readonly #revocations = new Map<string, number>();
+  /** A replica begins to lead, or goes on to. */
+  onLead: ((id: number) => void) | null = null;
+  /** A configuration is applied, the first time anywhere. */
+  onConfigured: (() => void) | null = null;
   /** A replica met an entry of a later version. */
   onHalted: ((id: number) => void) | null = null;
   onRevoked: ((lease: bigint, proposedAt: number) => void) | null = null;
@@ -173,6 +177,7 @@ export class Probe {
       if (other !== undefined && other !== id) throw new Violation("election safety", `${id} and ${other} both lead term ${term}`);
       if (other === undefined) this.seen.elections++;
       this.leaders.set(term, id);
+      this.onLead?.(id);
       if (missing !== null) throw new Violation("leader completeness", `${id} leads term ${term}, but ${missing}`);
     });
   }
@@ -285,6 +290,7 @@ export class Probe {
     this.#observe(() => {
       this.seen.confChanges++;
       for (const id of [...conf.voters, ...conf.votersOutgoing, ...conf.learners]) this.wereMembers.add(id);
+      if (this.conf === null || index > this.conf.index) this.onConfigured?.();
       if (this.conf === null || index >= this.conf.index) this.conf = { index, conf };
     });
   }

@@ -6,6 +6,7 @@ import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
 import { describePlan, drawPlan } from "./plan.ts";
 import { Violation } from "./probe.ts";
+import { steady } from "./steady.ts";
 import { World } from "./world.ts";
 
 /** Virtual milliseconds. */
@@ -17,6 +18,8 @@ const LONGEST_RUN = 90_000;
 const RESTS_WITHIN = 600_000;
 /** Longer than any lease that the clients take. */
 const LEASES_END_WITHIN = 90_000;
+/** One seed in so many also checks what a calm group does with a member that is cut off. */
+const STEADY_EVERY = 4;
 
 /**
  * Clusters of 1 to 7 real replicas, clients through any of them, and everything that can go wrong on the platform, drawn anew
@@ -66,6 +69,7 @@ async function play(world: World): Promise<void> {
       );
   }
   await commits(world, "1");
+  if (sim.seed % STEADY_EVERY === 0) await steady(world);
   await operator.erase(sim.now() + REPAIRED_WITHIN);
   await converges(world);
   if (plan.leases) {

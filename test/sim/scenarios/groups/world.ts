@@ -180,7 +180,7 @@ export class World {
     let target = this.#lastLeader !== 0 && random.chance(0.7) ? this.#lastLeader : random.pick(this.directory);
     let silent = 0;
     while (sim.now() < deadline) {
-      const patience = random.pick([300, 1_000, 2_500]);
+      const patience = random.pick([200, 400, 1_000, 2_500]);
       const reply = await this.#attempt(client, target, { ask, hint: { silent } }, patience);
       if (reply?.reply === "ok" || reply?.reply === "refused") {
         if (reply.reply === "ok" && ask.ask !== "range") this.#lastLeader = target;
