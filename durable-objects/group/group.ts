@@ -294,7 +294,8 @@ export class Group extends DurableObject<Env> {
       release: (releases) =>
         queueMicrotask(() => this.#replica && !this.#faults.hung && void this.#do((replica, now) => replica.released(releases, now))),
       // Not in the middle of another turn, which it may be that noticed.
-      watched: (watching) => queueMicrotask(() => this.#replica && void this.#do((replica, now) => replica.watch(watching, now))),
+      watched: (watching, restored) =>
+        queueMicrotask(() => this.#replica && void this.#do((replica, now) => replica.watch(watching, now, restored))),
     });
     return this.#sockets;
   }

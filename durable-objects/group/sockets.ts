@@ -37,8 +37,8 @@ export type SocketHost = {
   expires(at: number | null): void;
   /** The sockets that held leases are closed. */
   release(releases: readonly Release[]): void;
-  /** Something waits for an event here, or nothing does any more. */
-  watched(watching: boolean): void;
+  /** Something waits for an event here, or nothing does any more. `restored`: it did before the object slept. */
+  watched(watching: boolean, restored: boolean): void;
 };
 
 /** What an attachment keeps: the session, and what the socket holds where it holds leases. */
@@ -74,7 +74,7 @@ export class GroupSockets {
   readonly #dirty = new Set<Peer>();
   readonly #holds = new Holds<WebSocket>();
   #restored = false;
-  #watching = false;
+  #watching: "no" | "restored" | "yes" = "no";
   #compacted: number;
 
   constructor(ctx: DurableObjectState, host: SocketHost) {
@@ -193,14 +193,15 @@ export class GroupSockets {
     }
   }
 
-  /** Which targets are watched, and whether any is. */
-  #settle(): void {
+  /** Which targets are watched, and whether any is. `asked`: somebody has just subscribed. */
+  #settle(asked = false): void {
     const names = new Set<string>();
     for (const { targets } of this.#peers.values()) for (const target of targets) names.add(target);
     this.#targets.keep(names);
-    if (names.size > 0 === this.#watching) return;
-    this.#watching = names.size > 0;
-    this.#host.watched(this.#watching);
+    const watching = names.size === 0 ? "no" : asked || this.#watching === "yes" ? "yes" : "restored";
+    if (watching === this.#watching) return;
+    this.#watching = watching;
+    this.#host.watched(watching !== "no", watching === "restored");
   }
 
   #perform(peer: Peer, effects: Effect[], characters = 0): void {
@@ -235,7 +236,7 @@ export class GroupSockets {
     const targets = session.targets();
     if (targets.size === peer.targets.size && [...targets].every((target) => peer.targets.has(target))) return;
     peer.targets = targets;
-    if (this.#peers.has(socket)) this.#settle();
+    if (this.#peers.has(socket)) this.#settle(targets.size > 0);
   }
 
   #call(peer: Peer, frame: CallFrame, characters: number): void {

@@ -49,7 +49,12 @@ async function idle(server: Server): Promise<void> {
   const watches = watchers.map((each) => each.watch("k"));
   await Promise.all(watches.map((watch) => watch.ready()));
   group.close();
-  console.log(`${values.replicas} replicas, ${count} watchers; left alone for ${minutes} minutes`);
+  // etcd's own streams end in the Worker, which listens over a socket of the same kind.
+  const streams = await Promise.all([
+    stream(server, "watch", { create_request: { key: btoa("k") } }),
+    stream(server, "election/observe", { name: btoa("nobody") }),
+  ]);
+  console.log(`${values.replicas} replicas, ${count} watchers, an HTTP watch and an HTTP observer; left alone for ${minutes} minutes`);
   const before = factsOf(await admin.groups.status(GROUP));
   const asleep = () => [...filesOf(server).keys()].every((name) => !name.endsWith("-wal") || name.startsWith(ALARMS));
   if (!(await until(asleep, ASLEEP_WITHIN_MS, 500))) throw new Refusal("Not ok: the replicas do not hibernate.");
@@ -75,7 +80,28 @@ async function idle(server: Server): Promise<void> {
   }
   console.log(`in another minute, looked at all the time so that no counter is forgotten: 0 requests, 0 calls, 0 alarms`);
   await firstWrite(server, watches);
+  if (!(await until(() => streams[0]!.heard().includes(`"value":"${btoa("first")}"`), 10_000, 50)))
+    throw new Refusal("Not ok: the HTTP watch was not told of the first write.");
+  for (const each of streams) each.close();
   for (const each of watchers) each.close();
+}
+
+/** A stream of the JSON gateway that is read all the time. */
+async function stream(server: Server, path: string, body: object): Promise<{ heard(): string; close(): void }> {
+  const end = new AbortController();
+  const headers = { authorization: `Bearer ${server.adminKey}`, "content-type": "application/json" };
+  const url = `${server.url}/v1/groups/${GROUP}/v3/${path}`;
+  let text = "";
+  const opening = fetch(url, { method: "POST", headers, body: JSON.stringify(body), signal: end.signal });
+  void opening
+    .then(async ({ body: lines }) => {
+      const decoder = new TextDecoder();
+      for await (const piece of lines! as unknown as AsyncIterable<Uint8Array>) text += decoder.decode(piece, { stream: true });
+    })
+    .catch(() => {});
+  // An observer's answer begins with the first leader.
+  await Promise.race([opening, sleep(2_000)]);
+  return { heard: () => text, close: () => end.abort() };
 }
 
 async function firstWrite(server: Server, watches: GroupWatch[]): Promise<void> {

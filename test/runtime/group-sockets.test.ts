@@ -150,6 +150,28 @@ describe("a socket of a replica that was evicted", () => {
     }
   });
 
+  it("[GR3] is looked at without waking another replica, whoever watches there", async () => {
+    const { stub, write, status, voters } = await makeGroup([1, 2, 3]);
+    await write(1, "a", "0");
+    const peers = await Promise.all(voters.map((id) => connect(stub(id))));
+    for (const peer of peers) subscribe(peer, 1, { key: "a" });
+    for (const peer of peers) await peer.until(() => peer.frames.some(({ type }) => type === "subscribed"));
+    await scheduler.wait(500);
+    const before = await Promise.all(voters.map(status));
+    await evictAllDurableObjects();
+    for (let look = 0; look < 3; look++) {
+      const now = await Promise.all(voters.map(status));
+      expect(now.map(({ incarnation }) => incarnation)).toEqual(before.map(({ incarnation }) => incarnation));
+      expect(now.map(({ counters }) => counters)).toEqual(voters.map(() => ({ asks: 0, served: 0, calls: 0, alarms: 0, elections: 0 })));
+      await scheduler.wait(200);
+    }
+    await write(1, "a", "1");
+    for (const peer of peers) await peer.until(() => told(peer, 1).length === 1);
+    // Awake for another reason, it hears at once from then on.
+    await write(1, "a", "2");
+    for (const peer of peers) await peer.until(() => told(peer, 1).length === 2);
+  });
+
   it("says so where it crashed with a question unanswered, which asked again in its session is done once", async () => {
     const { stub, ask, write } = await makeGroup([1, 2, 3]);
     await write(1, "a", "0");

@@ -229,15 +229,18 @@ export class Replica {
     });
   }
 
-  /** Whether anybody watches here: then commits are told to this replica at once. */
-  watch(watching: boolean, now: number): Effects {
+  /**
+   * Whether anybody watches here: then commits are told to this replica at once. `restored`: as before a sleep, so that nobody waits for
+   * what this replica may have missed; it wakes no other for that, and tells the leader when it is awake for another reason.
+   */
+  watch(watching: boolean, now: number, restored = false): Effects {
     return this.#turn(now, () => {
       const core = this.#core;
-      if (core.watching === watching) return;
+      if (core.watching === watching && restored) return;
       core.watching = watching;
       const leader = core.leader === NO_NODE ? core.storage.state.leader : core.leader;
       if (!watching || leader === NO_NODE || leader === core.id || core.leading !== null) return;
-      core.engage();
+      if (!restored) core.engage();
       core.peers.link(leader).nudge = true;
     });
   }
