@@ -1,5 +1,5 @@
 import { runPool } from "../../test/sim/runner/pool.ts";
-import { PLANTED_BUGS, type PlantedBug } from "../../test/sim/scenarios/groups/planted.ts";
+import { mayShow, PLANTED_BUGS, type PlantedBug } from "../../test/sim/scenarios/groups/planted.ts";
 import { Refusal } from "../lib/refusal.ts";
 
 export type PlantedOptions = { bug: string | undefined; from: number; count: number; jobs: number };
@@ -19,8 +19,10 @@ export async function findPlanted({ bug, from, count, jobs }: PlantedOptions): P
   return missed === 0;
 }
 
-async function find({ name, edits }: PlantedBug, from: number, count: number, jobs: number): Promise<string | null> {
-  const { failures } = await runPool({ scenario: "groups", from, count, jobs, mostFailures: 1, mutations: edits });
+async function find(bug: PlantedBug, from: number, count: number, jobs: number): Promise<string | null> {
+  const { name, edits } = bug;
+  const skips = (seed: number) => !mayShow(bug, seed);
+  const { failures } = await runPool({ scenario: "groups", from, count, jobs, mostFailures: 1, mutations: edits, skips });
   const first = failures[0];
   if (first === undefined) return null;
   const needed = String(first.seed - from + 1).padStart(6);

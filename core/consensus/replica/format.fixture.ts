@@ -2,7 +2,12 @@ import { decodeCommands, encodeCommands } from "../kv/codec.ts";
 import { KvStore } from "../kv/store.ts";
 import { type Format, versionOf } from "./format.ts";
 
-const prefixed = (bytes: Uint8Array) => Uint8Array.of(2, ...bytes);
+function prefixed(bytes: Uint8Array): Uint8Array {
+  const longer = new Uint8Array(bytes.length + 1);
+  longer[0] = 2;
+  longer.set(bytes, 1);
+  return longer;
+}
 
 /** What a later version of this code might read and write: version 2 has the bytes of version 1 behind its own number. */
 export const LATER: Format = {

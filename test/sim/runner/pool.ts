@@ -18,6 +18,8 @@ export type PoolOptions = {
   /** Begin nothing new after so many failures. */
   mostFailures: number;
   mutations?: readonly Mutation[];
+  /** Seeds to be left out. */
+  skips?: (seed: number) => boolean;
   /** Told after each batch. `next`: all seeds below it are done. */
   onProgress?: (total: BatchResult & { next: number }) => void;
   /** Told of each failure as it is found, so not in the order of seeds. */
@@ -25,7 +27,7 @@ export type PoolOptions = {
   signal?: AbortSignal;
 };
 
-/** Of seeds in a row. Small enough that threads end together, large enough that messages cost nothing. */
+/** Seeds at a time. Small enough that threads end together, large enough that messages cost nothing. */
 const BATCH = 16;
 
 /**
@@ -46,11 +48,11 @@ export async function runPool(options: PoolOptions): Promise<BatchResult & { nex
       pinnedLeft = false;
       return { seeds: pinned };
     }
-    if (handedOut >= end) return null;
-    const first = handedOut;
-    handedOut = Math.min(end, first + BATCH);
-    underWay.add(first);
-    return { seeds: Array.from({ length: handedOut - first }, (_, i) => first + i) };
+    const seeds: number[] = [];
+    for (; handedOut < end && seeds.length < BATCH; handedOut++) if (!options.skips?.(handedOut)) seeds.push(handedOut);
+    if (seeds[0] === undefined) return null;
+    underWay.add(seeds[0]);
+    return { seeds };
   };
 
   const run = async () => {

@@ -1,4 +1,6 @@
+import { Sim } from "../../kit/sim.ts";
 import type { Mutation } from "../../runner/mutation.ts";
+import { drawPlan, type Plan } from "./plan.ts";
 
 /**
  * A mistake that consensus has been made with elsewhere, put into the real code: `npm run sim -- --planted` finds each by drawing
@@ -9,8 +11,15 @@ export type PlantedBug = {
   /** What the code does wrong. */
   mistake: string;
   edits: readonly Mutation[];
+  /** Where it is rare: the plans in which it is likely to show. Others are left out when it is looked for. */
+  shows?: (plan: Plan) => boolean;
   seed: number;
 };
+
+/** Whether a seed's plan is one in which a mistake may show. */
+export function mayShow({ shows }: PlantedBug, seed: number): boolean {
+  return shows === undefined || shows(drawPlan(new Sim(seed).random));
+}
 
 const RAFT = "core/consensus/raft";
 const REPLICA = "core/consensus/replica";
@@ -87,6 +96,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         to: "if (term === NO_TERM) return false;",
       },
     ],
+    shows: ({ faults, entryBytes, size }) => faults.has("hunt") && entryBytes === 1 && size > 2,
     seed: 3716,
   },
   {
@@ -137,6 +147,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       { file: `${REPLICA}/core.ts`, from: "readsNeedFence: true,", to: "readsNeedFence: false," },
       { file: `${REPLICA}/leading.ts`, from: "if (this.#alwaysFenced) return false;", to: "if (!this.#alwaysFenced) return true;" },
     ],
+    shows: ({ faults, size }) => faults.has("supersede") && size < 5,
     seed: 524,
   },
   {
@@ -154,6 +165,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         to: "const other = outgoing.length === 0 ? majorityVote(outgoing, votes) : one;",
       },
     ],
+    shows: ({ faults, size }) => faults.has("membership") && faults.has("hunt") && size > 1,
     seed: 1159,
   },
   {
@@ -166,6 +178,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         to: "return jointIndex([...this.conf.voters, ...this.conf.learners], this.conf.votersOutgoing, this.#matchOf);",
       },
     ],
+    shows: ({ faults, size }) => faults.has("membership") && faults.has("hunt") && size > 1,
     seed: 1871,
   },
   {
