@@ -86,6 +86,32 @@ describe("a socket that only listens", () => {
   });
 });
 
+describe("an answer that goes on, over a socket of the Worker's own", () => {
+  const name = btoa("door");
+  const group = async (path: string, json: unknown, token?: string) =>
+    call(`/v1/groups/revoked/v3/${path}`, { json, ...(token !== undefined && { token }) });
+
+  it("[TK5] of a watch, or of a wait for a lock, ends with its token, and says why", async () => {
+    expect((await call("/v1/groups/revoked", { method: "PUT" })).ok).toBe(true);
+    const { key } = (await (await group("lock/lock", { name })).json()) as { key: string };
+    const { token, id } = await mint([{ capability: "groups", name: "revoked", rights: ["write"] }]);
+    const watch = await group("watch", { create_request: { key: btoa("k") } }, token);
+    const waits = await group("lock/lock", { name }, token);
+    expect([watch.status, waits.status]).toEqual([200, 200]);
+    await revoke(id);
+    const said = await Promise.race([Promise.all([watch.text(), waits.text()]), scheduler.wait(WAIT_MS).then(() => ["still open"])]);
+    expect(said).toEqual([
+      expect.stringMatching(/"created":true.*"grpc_code":16.*invalid auth token/s),
+      expect.stringMatching(/^ *\{.*invalid auth token.*"code":16/s),
+    ]);
+    // Nor is its place in the line left behind.
+    expect((await group("lock/unlock", { key })).status).toBe(200);
+    await expect
+      .poll(async () => (await (await group("kv/range", { key: name, range_end: btoa("doos") })).json()) as object)
+      .not.toHaveProperty("kvs");
+  });
+});
+
 describe("an upgrade", () => {
   it("[GT3] needs the right, and an Upgrade header", async () => {
     const { token } = await mint(rooms);

@@ -1,6 +1,6 @@
 import type { WatchEvent } from "../../core/consensus/kv/types.ts";
 import { readEvent } from "../../core/consensus/socket/answers.ts";
-import { errorOf, SkerryError } from "../../core/wire/errors.ts";
+import { ERRORS, type ErrorCode, errorOf, SkerryError } from "../../core/wire/errors.ts";
 import {
   type CallResult,
   callFrame,
@@ -25,8 +25,12 @@ export type LineListener = {
   lost(error: SkerryError, final: boolean): void | Promise<void>;
 };
 
-/** Codes after which another socket would fare no better. */
 const FINAL: ReadonlySet<string> = new Set(["token_expired", "token_revoked", "token_invalid", "forbidden", "bad_frame"]);
+
+/** Whether another socket would fare no better. */
+export function isFinal({ code }: SkerryError): boolean {
+  return FINAL.has(code);
+}
 
 /** One socket to a replica: frames in, in order and one at a time; frames out. */
 export class Line {
@@ -117,11 +121,8 @@ export class Line {
   #over(reason: string): void | Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    // The reason of a close frame begins with the error's code.
-    const error =
-      this.#said ?? new SkerryError("unavailable", reason === "" ? "The connection to the replica was lost." : reason, { retryAfter: 1 });
-    const code = reason.split(":")[0] ?? "";
-    return this.#listener.lost(error, FINAL.has(error.code) || FINAL.has(code));
+    const error = this.#said ?? closedBy(reason);
+    return this.#listener.lost(error, isFinal(error));
   }
 
   #broke(error: SkerryError): void {
@@ -138,6 +139,14 @@ export class Line {
       // Gone; its close event follows.
     }
   }
+}
+
+/** The reason of a close frame begins with the error's code. */
+function closedBy(reason: string): SkerryError {
+  const [code = ""] = reason.split(":");
+  if (Object.hasOwn(ERRORS, code))
+    return new SkerryError(code as ErrorCode, reason.slice(code.length + 1).trim() || ERRORS[code as ErrorCode].title);
+  return new SkerryError("unavailable", reason === "" ? "The connection to the replica was lost." : reason, { retryAfter: 1 });
 }
 
 function escaped(unit: string): string {

@@ -9,9 +9,11 @@ import { formatPosition, parsePosition } from "../../core/wire/resume.ts";
 import { MAX_SUBSCRIPTIONS } from "../../core/wire/session.ts";
 import { refreshGroup } from "../../durable-objects/directory/lookup.ts";
 import { firstOf, hintsOf, nextOf } from "../../durable-objects/group/hints.ts";
+import { replicaName } from "../../durable-objects/group/names.ts";
 import { configure, replicaStub } from "../../durable-objects/group/replicas.ts";
+import { projectStub } from "../middleware/keyring.ts";
 import type { Caller, WatchHeader, WatchListener, WatchStream } from "./door.ts";
-import { Line } from "./line.ts";
+import { isFinal, Line } from "./line.ts";
 
 /** Frames that a watch may have under way. More are granted when half are read. */
 const CREDIT = 16;
@@ -231,6 +233,7 @@ class Stream implements WatchStream {
       try {
         const found = this.#meta.members.find(({ id }) => id === member);
         if (found === undefined) continue;
+        await this.#attach(member);
         const line = await Line.open(replicaStub(this.#env, this.#caller.scope, this.#meta, found), this.#caller, {
           subscribed: (id, position) => this.#subscribed(id, position),
           events: (id, position, events, more) => this.#events(id, position, events, more),
@@ -246,10 +249,19 @@ class Stream implements WatchStream {
         return;
       } catch (thrown) {
         error = errorOf(thrown);
+        if (isFinal(error)) break;
         if (error.code === "stale_metadata") await this.#introduce(member);
       }
     }
     throw error ?? new SkerryError("unavailable", "No replica could be reached.", { retryAfter: 1 });
+  }
+
+  /** Only an object that the project knows to hold the token's sockets hears that it is revoked. Throws `token_revoked`, `token_invalid`. */
+  async #attach(member: number): Promise<void> {
+    const { scope, actor } = this.#caller;
+    if (actor.tokenId === null) return;
+    const object = replicaName(scope, this.#meta.name, this.#meta.generation, member);
+    await projectStub(this.#env, scope).attach({ tokenId: actor.tokenId, object, class: "GROUP" });
   }
 
   /** On a new socket: says where each watch was. */
@@ -288,7 +300,9 @@ class Stream implements WatchStream {
           return this.#end(new SkerryError("group_not_found", `The group "${this.#meta.name}" was deleted.`));
         this.#meta = now;
         return await this.#connect();
-      } catch {
+      } catch (thrown) {
+        const refused = errorOf(thrown);
+        if (isFinal(refused)) return this.#end(refused);
         // The next try waits longer.
       }
     }
