@@ -156,6 +156,12 @@ describe("the streams page", () => {
     await isSound(tab, [400]);
   });
 
+  it("has words for the window of a table without windows", async () => {
+    const tab = await on("streams/tables/board", "board");
+    await tab.page.getByTestId("table-rows").locator("tbody tr", { hasText: "all time" }).first().waitFor();
+    await isSound(tab);
+  });
+
   it("says how far tasks are and what they set aside", async () => {
     const tab = await on("streams/topologies/flight-desk", "flight-desk");
     const { partitions } = await world.api.rows("delays", { limit: 1 });

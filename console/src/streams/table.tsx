@@ -10,6 +10,7 @@ import { oneDigit, plural, whole } from "../ui/format.ts";
 import { PageTitle } from "../ui/page-title.tsx";
 import { Panel } from "../ui/panel.tsx";
 import { ScrollX } from "../ui/scroll.tsx";
+import { spanOf } from "./span.ts";
 
 const LIMIT = 50;
 /** How often rows are read again, in ms: a few pages of them soon, more of them seldom. */
@@ -155,8 +156,10 @@ function Rows({ rows }: { rows: readonly TableRow[] }) {
         <tbody>
           {rows.map(({ key, window, value, final }) => (
             <tr key={`${window.start}/${key}`}>
-              <td class="muted">{`${stamp(window.start)} – ${stamp(window.end).slice(11)}`}</td>
-              <th scope="row">{key}</th>
+              <td class="muted">{spanOf(window)}</td>
+              <th scope="row" class="name name-short">
+                {key}
+              </th>
               {fields.map((field) => (
                 <td key={field} class={isNumber(field) ? "num" : "wrap record"}>
                   {said(value[field])}
@@ -175,9 +178,4 @@ function said(value: unknown): string {
   if (value == null) return "–";
   if (typeof value === "number") return Number.isInteger(value) ? whole(value) : Math.abs(value) < 1 ? value.toFixed(3) : oneDigit(value);
   return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-/** "2001-01-01 14:00". */
-function stamp(time: number): string {
-  return new Date(time).toISOString().slice(0, 16).replace("T", " ");
 }
