@@ -31,7 +31,7 @@ export function DutyPanel({ api, session }: PageProps) {
     >
       {state === "absent" ? (
         <div class="actions">
-          <span class="muted">The desk is given by election, in a group that is not there yet: three replicas, “{GROUP}”.</span>
+          <span class="muted">Whoever takes the desk is elected in a group, “{GROUP}”, of three replicas. It is not there yet.</span>
           {may(session, "groups", GROUP, "admin") ? (
             <button type="button" class="button button-small" disabled={busy} onClick={() => run(() => duty.create())}>
               {busy ? "Creating …" : "Create it"}

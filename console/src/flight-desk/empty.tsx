@@ -13,7 +13,7 @@ export function Empty() {
           The records go to the topic <code>flights</code>, each to the partition of its origin.
         </li>
         <li>Tasks count them in windows of one hour an airport, and a model scores every flight.</li>
-        <li>This page follows the table live; the board below is written by the stream, the note by you.</li>
+        <li>This page follows the table live; the board is written by the stream, the note by you.</li>
       </ol>
       <p class="hint">
         About 49,000 flights at 2,000 a second: it takes half a minute. Stop it and start it as you like, it goes on where it stood.

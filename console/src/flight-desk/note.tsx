@@ -43,7 +43,8 @@ export function Note({ room }: { room: DeskRoom }) {
       problem={connection.state === "refused" ? connection.detail : null}
       aside={<People room={room} />}
     >
-      <div class="editor" ref={frame}>
+      {/* Who may not read it is not asked to write. What was written before it was refused stays in sight. */}
+      <div class="editor" ref={frame} hidden={connection.state === "refused" && !room.synced.value}>
         <div ref={host} class="editor-host" />
         {state === "waiting" && <p class="empty-note">The editor is on its way …</p>}
         {state === "failed" && <p class="empty-note">The editor could not be loaded. Reload the page to try again.</p>}
@@ -58,6 +59,7 @@ export function Note({ room }: { room: DeskRoom }) {
 /** Where the note stands, in words: whether what was written is durable, and if not why. */
 function said(room: DeskRoom): string {
   const { state } = room.connection.value;
+  if (state === "refused" && !room.synced.value) return "Not open.";
   if (room.readOnly) return "You may read this note, not change it.";
   if (state === "live") return room.saved.value ? (room.synced.value ? "Saved" : "Opening …") : "Saving …";
   if (state === "connecting") return "Connecting …";

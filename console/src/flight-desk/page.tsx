@@ -67,10 +67,12 @@ function Open({ desk: { counters, table, unusual, room }, api, session }: PagePr
   return (
     <div class={empty ? "desk desk-empty" : "desk"}>
       <Title table={table} />
-      <Demo api={api} session={session} counters={counters} />
-      <DutyPanel api={api} session={session} />
-      <RatePanel counters={counters} />
-      <Tiles counters={counters} table={table} unusual={unusual} />
+      <div class="desk-top">
+        <Demo api={api} session={session} counters={counters} />
+        <DutyPanel api={api} session={session} />
+        <RatePanel counters={counters} />
+        <Tiles counters={counters} table={table} unusual={unusual} />
+      </div>
       {empty && <Empty />}
       {!empty && <Charts table={table} />}
       <Board room={room} />
@@ -111,9 +113,11 @@ function Charts({ table }: { table: DelayTable }) {
   };
   if (chosen.value.length === 0) {
     return (
-      <p class="panel delays empty-note" role="status">
-        {table.problem.value ?? (table.complete.value ? "No window has a flight yet." : "Loading the table …")}
-      </p>
+      <div class="panel delays no-charts">
+        <p class={table.problem.value === null ? "empty-note" : "problem"} role="status">
+          {table.problem.value ?? (table.complete.value ? "No window has a flight yet." : "Loading the table …")}
+        </p>
+      </div>
     );
   }
   return (

@@ -30,8 +30,8 @@ export function RatePanel({ counters }: { counters: Counters }) {
           <span class="key key-applied">applied</span>
         </span>
       </p>
-      <div role="img" aria-label={`Records per second over the last two minutes; now ${said}.`}>
-        <Chart options={options} data={data.value} height={164} />
+      <div class="rate-chart" role="img" aria-label={`Records per second over the last two minutes; now ${said}.`}>
+        <Chart options={options} data={data.value} />
       </div>
     </Panel>
   );

@@ -43,8 +43,9 @@ export function Tasks({ counters }: { counters: Counters }) {
         </section>
       )}
       <p class="hint">
-        Each partition of the topic <code>flights</code> has a task of its own. Late records came after their window had closed; they are
-        counted apart, never dropped in silence.
+        Each partition of the topic <code>flights</code> has a task of its own. Head is how many records the partition has, applied how many
+        of them the task has counted. Late ones came after their window had closed: they are counted apart, never dropped in silence. The
+        outbox holds results that are yet to be delivered.
       </p>
     </Panel>
   );

@@ -72,33 +72,54 @@ function Form({ duty, onClose }: { duty: Duty; onClose: () => void }) {
     else void run(() => save(wanted));
   };
   return (
-    <form class="actions" aria-label="Thresholds" noValidate onSubmit={submit} onKeyDown={({ key }) => key === "Escape" && onClose()}>
-      <Field label="Score from" hint="0 to 1" small>
-        {(id) => (
-          <input
-            id={id}
-            ref={first}
-            type="number"
-            min="0"
-            max="1"
-            step="any"
-            value={score}
-            onInput={({ currentTarget }) => setScore(currentTarget.value)}
-          />
-        )}
-      </Field>
-      <Field label="Late from" hint="minutes; empty: any" small>
-        {(id) => <input id={id} type="number" step="any" value={delay} onInput={({ currentTarget }) => setDelay(currentTarget.value)} />}
-      </Field>
-      <button type="submit" class="button button-small button-main" disabled={busy}>
-        {busy ? "Saving …" : "Save"}
-      </button>
-      <button type="button" class="button button-small" disabled={busy} onClick={() => void run(() => save(DEFAULT_THRESHOLDS))}>
-        As the model was trained
-      </button>
-      <button type="button" class="button button-small" onClick={onClose}>
-        Cancel
-      </button>
+    <form
+      class="form thresholds"
+      aria-label="Thresholds"
+      noValidate
+      onSubmit={submit}
+      onKeyDown={({ key }) => key === "Escape" && onClose()}
+    >
+      <div class="fields">
+        <Field label="Score from" hint="0 to 1">
+          {(id) => (
+            <input
+              id={id}
+              class="input"
+              ref={first}
+              type="number"
+              min="0"
+              max="1"
+              step="any"
+              value={score}
+              onInput={({ currentTarget }) => setScore(currentTarget.value)}
+            />
+          )}
+        </Field>
+        <Field label="Late from" hint="minutes">
+          {(id) => (
+            <input
+              id={id}
+              class="input"
+              type="number"
+              step="any"
+              placeholder="any delay"
+              value={delay}
+              onInput={({ currentTarget }) => setDelay(currentTarget.value)}
+            />
+          )}
+        </Field>
+      </div>
+      <div class="actions">
+        <button type="submit" class="button button-small button-main" disabled={busy}>
+          {busy ? "Saving …" : "Save"}
+        </button>
+        <button type="button" class="button button-small" disabled={busy} onClick={() => void run(() => save(DEFAULT_THRESHOLDS))}>
+          As the model was trained
+        </button>
+        <button type="button" class="button button-small" onClick={onClose}>
+          Cancel
+        </button>
+      </div>
       {problem !== null && (
         <p class="problem" role="alert">
           {problem}

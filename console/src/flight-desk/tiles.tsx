@@ -14,6 +14,7 @@ export function Tiles({ counters, table, unusual }: TilesProps) {
   const lag = status === null ? null : status.tasks.reduce((sum, task) => sum + task.lag, 0);
   const late = status === null ? null : status.tasks.reduce((sum, task) => sum + Object.values(task.late).reduce((a, b) => a + b, 0), 0);
   const poisoned = status?.tasks.reduce((sum, task) => sum + task.poisoned, 0) ?? 0;
+  const refused = unusual.problem.value !== null;
   return (
     <dl class="tiles" aria-label="Totals">
       <Tile id="appended" name="Appended" value={total && whole(total.appended)}>
@@ -31,8 +32,10 @@ export function Tiles({ counters, table, unusual }: TilesProps) {
       <Tile id="windows" name="Windows" value={table.complete.value ? whole(overview.windows) : null}>
         {table.complete.value ? `${whole(overview.windows - overview.open)} final, ${whole(overview.open)} open` : "final and open"}
       </Tile>
-      <Tile id="unusual" name="Unusual" value={whole(unusual.count.value)}>
-        {total && total.applied > 0 ? `${percent(unusual.count.value / total.applied)} of the flights` : "flights, says the model"}
+      <Tile id="unusual" name="Unusual" value={refused ? null : whole(unusual.count.value)}>
+        {!refused && total && total.applied > 0
+          ? `${percent(unusual.count.value / total.applied)} of the flights`
+          : "flights, says the model"}
       </Tile>
     </dl>
   );

@@ -7,12 +7,13 @@ type ChartProps = {
   /** Everything but the size. A new object makes a new chart: keep it while only the data changes. */
   options: Omit<uPlot.Options, "width" | "height">;
   data: uPlot.AlignedData;
-  height: number;
+  /** In pixels; without one it is as high as its place, which then has a height of its own. */
+  height?: number;
   /** Hears of every chart made, and of its end with `null`. */
   onChart?: (chart: uPlot | null) => void;
 };
 
-/** A canvas chart as wide as its place. What it shows must be said in words beside it. */
+/** A canvas chart as wide as its place, and as high where no height is given. What it shows must be said in words beside it. */
 export function Chart({ options, data, height, onChart }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
@@ -23,10 +24,11 @@ export function Chart({ options, data, height, onChart }: ChartProps) {
   // Another theme gives the same options other colours: a new chart.
   useEffect(() => {
     const element = host.current!;
-    const made = new uPlot({ ...options, width: Math.max(160, element.clientWidth), height }, latest.current, element);
+    const size = () => ({ width: Math.max(160, element.clientWidth), height: height ?? element.clientHeight });
+    const made = new uPlot({ ...options, ...size() }, latest.current, element);
     chart.current = made;
     onChart?.(made);
-    const observer = new ResizeObserver(() => made.setSize({ width: Math.max(160, element.clientWidth), height }));
+    const observer = new ResizeObserver(() => made.setSize(size()));
     observer.observe(element);
     return () => {
       observer.disconnect();
@@ -40,5 +42,9 @@ export function Chart({ options, data, height, onChart }: ChartProps) {
     chart.current?.setData(data);
   }, [data]);
 
-  return <div class="chart" ref={host} style={{ height: `${height}px` }} />;
+  return height === undefined ? (
+    <div class="chart chart-fills" ref={host} />
+  ) : (
+    <div class="chart" ref={host} style={{ height: `${height}px` }} />
+  );
 }
