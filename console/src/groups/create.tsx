@@ -31,7 +31,7 @@ export function CreateGroup({ api }: { api: Api }) {
     });
   };
   return (
-    <form class="form create" onSubmit={submit} noValidate>
+    <form class="form create create-group" onSubmit={submit} noValidate>
       <div class="fields">
         <Field label="New group">{(id) => <input id={id} name="name" class="input" required maxLength={256} autocomplete="off" />}</Field>
         <Field label="Replicas">

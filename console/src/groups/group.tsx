@@ -1,5 +1,6 @@
 import type { GroupStatus } from "@skerry/client/groups";
 import { useState } from "preact/hooks";
+import { SYSTEM_GROUP } from "../../../core/wire/names.ts";
 import type { PageProps } from "../page.ts";
 import { may } from "../platform/may.ts";
 import { go, hrefOf } from "../router.ts";
@@ -28,6 +29,7 @@ export function GroupView({ api, session, name }: PageProps & { name: string }) 
   const { status, problem } = look;
   const [deleting, setDeleting] = useState(false);
   const mayChange = may(session, "groups", name, "admin");
+  const own = name === SYSTEM_GROUP;
   const faults = useFaults(api, status, look.now);
   // Who has the admin key: the faults' route takes no token.
   const breaks = session.admin && status?.faults === true;
@@ -45,7 +47,7 @@ export function GroupView({ api, session, name }: PageProps & { name: string }) 
     <div class="page">
       <PageTitle title={name} up={{ href: hrefOf("groups"), title: "Groups" }}>
         <p class="muted">
-          Group
+          {own ? "The platform's own group" : "Group"}
           {status !== null && ` of ${plural(status.status.length, "replica")}, generation ${status.generation}`}
         </p>
       </PageTitle>
@@ -62,6 +64,12 @@ export function GroupView({ api, session, name }: PageProps & { name: string }) 
         )
       ) : (
         <>
+          {own && (
+            <p class="hint">
+              It holds the directory: a key for each topic, each group and each topology's live version. It is here to be looked at: only
+              the platform writes to it, and its members stay.
+            </p>
+          )}
           <Totals status={status} />
           <div class="columns columns-group">
             <Panel
@@ -87,9 +95,11 @@ export function GroupView({ api, session, name }: PageProps & { name: string }) 
               api={api}
               group={group}
               term={status.term}
+              revision={status.revision}
               mayWrite={may(session, "groups", name, "write")}
               generation={status.generation}
               onChange={look.now}
+              onAhead={look.again}
             />
           )}
           {mayChange && (

@@ -1,5 +1,6 @@
 import type { Entry, Group } from "@skerry/client/groups";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
+import { SYSTEM_GROUP } from "../../../core/wire/names.ts";
 import type { Api } from "../platform/api.ts";
 import { Confirm } from "../ui/confirm.tsx";
 import { Field } from "../ui/field.tsx";
@@ -10,21 +11,38 @@ import type { KeyPage } from "./key-page.ts";
 import { type Editing, PutKey } from "./put-key.tsx";
 import { useKeys } from "./use-keys.ts";
 
-type KeysProps = { api: Api; group: Group; term: number; generation: number; mayWrite: boolean; onChange: () => void };
+type KeysProps = {
+  api: Api;
+  group: Group;
+  term: number;
+  generation: number;
+  /** As the replicas said when they were last looked at. */
+  revision: number;
+  mayWrite: boolean;
+  /** Hears of every change that was made here. */
+  onChange: () => void;
+  /** Hears that the group was found further than it was looked at. */
+  onAhead: () => void;
+};
 
 /** Characters of a value that are shown. */
 const LONGEST = 400;
 
 /** What is in the group, by prefix and page by page, as it is now. */
-export function Keys({ api, group, term, generation, mayWrite, onChange }: KeysProps) {
+export function Keys({ api, group, term, generation, revision, mayWrite, onChange, onAhead }: KeysProps) {
   const [prefix, setPrefix] = useState("");
   const [starts, setStarts] = useState<readonly Uint8Array[]>([]);
   const { page, problem } = useKeys(api, group, prefix, starts.at(-1) ?? null, `${generation}/${term}`);
   const [editing, setEditing] = useState<Editing | null>(null);
   const [deleting, setDeleting] = useState<Entry | null>(null);
   const last = page?.entries.at(-1);
+  // Replicas that were asleep say what they had applied before: the first read brings them further, and the figures above are to agree.
+  const ahead = page !== null && page.readAt > revision;
+  useEffect(() => {
+    if (ahead) onAhead();
+  }, [ahead]);
   return (
-    <div class="columns columns-tail">
+    <div class={mayWrite ? "columns columns-keys" : "stack"}>
       <Panel
         title="Keys"
         problem={problem}
@@ -75,15 +93,12 @@ export function Keys({ api, group, term, generation, mayWrite, onChange }: KeysP
             </button>
           </p>
         )}
-        <p class="hint">Read once from the leader, then told by one socket: a watcher that nothing happens to costs nothing.</p>
+        <p class="hint">
+          Read once from the leader, then told by one socket: a watcher that nothing happens to costs nothing.
+          {!mayWrite && group.name !== SYSTEM_GROUP && " Your token may read this group, not write to it."}
+        </p>
       </Panel>
-      {mayWrite ? (
-        <PutKey group={group} editing={editing} onEnd={() => setEditing(null)} onChange={onChange} />
-      ) : (
-        <Panel title="Put a key">
-          <p class="empty-note">Your token may read this group, not write to it.</p>
-        </Panel>
-      )}
+      {mayWrite && <PutKey group={group} editing={editing} onEnd={() => setEditing(null)} onChange={onChange} />}
       {deleting !== null && (
         <Confirm
           title={`Delete the key “${deleting.key}”?`}

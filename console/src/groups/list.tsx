@@ -53,16 +53,16 @@ export function Groups({ api, session }: PageProps) {
             </button>
           </p>
         )}
+        {may(session, "groups", SYSTEM_GROUP, "read") && (
+          <p class="hint">
+            Not in this list is the platform's own, <a href={hrefOf("groups", SYSTEM_GROUP)}>{SYSTEM_GROUP}</a>: it holds the directory of
+            topics, groups and live topologies.
+          </p>
+        )}
         {mayAnywhere(session, "groups", "admin") ? (
           <CreateGroup api={api} />
         ) : (
           problem === null && <p class="hint">Your token may not create groups: that needs admin on groups.</p>
-        )}
-        {may(session, "groups", SYSTEM_GROUP, "read") && (
-          <p class="hint">
-            Topics, groups and live topologies are keys of a group themselves: <a href={hrefOf("groups", SYSTEM_GROUP)}>{SYSTEM_GROUP}</a>,
-            the platform's own.
-          </p>
         )}
       </Panel>
     </div>
@@ -99,7 +99,7 @@ function Listed({ api, groups }: { api: Api; groups: readonly GroupInfo[] }) {
           <tbody>
             {groups.map((group) => (
               <tr key={keyOf(group)}>
-                <th scope="row">
+                <th scope="row" class="name">
                   <a class="row-link" href={hrefOf("groups", group.name)}>
                     {group.name}
                   </a>

@@ -23,6 +23,8 @@ export type Look = {
   happened: readonly Happened[];
   /** Looks at once, and closely for a while. */
   now(): void;
+  /** Looks at once. */
+  again(): void;
 };
 
 /**
@@ -84,5 +86,6 @@ export function useLook(api: Api, name: string, paused: boolean): Look {
       closeUntil.current = Date.now() + CLOSE_FOR;
       asking.current?.wake();
     },
+    again: () => asking.current?.wake(),
   };
 }

@@ -1,5 +1,6 @@
 import type { GroupStatus } from "@skerry/client/groups";
 import { useState } from "preact/hooks";
+import { SYSTEM_GROUP } from "../../../core/wire/names.ts";
 import type { Api } from "../platform/api.ts";
 import { Confirm } from "../ui/confirm.tsx";
 import { whole } from "../ui/format.ts";
@@ -118,12 +119,12 @@ export function Replicas({ api, status, mayChange, onChange }: ReplicasProps) {
       </ScrollX>
       <p class="hint">
         The bar is the log: <i class="log-key log-applied" /> applied, <i class="log-key log-committed" /> agreed on and not applied yet,{" "}
-        <i class="log-key log-open" /> not agreed on yet. What stands before <i>first</i> is in the checkpoint. Rows are those written since
-        the replica last woke; its incarnation grows with each wake.
+        <i class="log-key log-open" /> not known to be agreed on. What stands before <i>first</i> is in the checkpoint. Rows are those
+        written since the replica last woke; its incarnation grows with each wake.
       </p>
       {mayChange ? (
         <AddMember api={api} path={path} onChange={onChange} />
-      ) : (
+      ) : status.name === SYSTEM_GROUP ? null : (
         <p class="hint">Your token may look at this group's members, not change them: that needs admin on groups “{status.name}”.</p>
       )}
       {removing !== null && (
