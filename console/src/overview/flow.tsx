@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type RoomListed, type RoomStatus, sum, type TopicStatus, type TopologyStatus } from "../platform/answers.ts";
 import { hrefOf } from "../router.ts";
-import { oneDigit, perSecond, plural, whole } from "../ui/format.ts";
+import { perSecond, plural, shortRate, whole } from "../ui/format.ts";
 import { type GraphNode, graphOf, layOut, NODE_HEIGHT } from "./graph.ts";
 import { sizeOf, sumOf } from "./state.ts";
 
@@ -33,7 +33,7 @@ export function Flow({ topologies, topics, rooms, rate }: FlowProps) {
   const saying = (node: GraphNode): Said => {
     const speed = rate(node.id) ?? 0;
     // Short, because a node is narrow.
-    const moving = speed > 0 ? `, ${speed < 10 ? oneDigit(speed) : whole(speed)}/s` : "";
+    const moving = speed > 0 ? `, ${shortRate(speed)}/s` : "";
     switch (node.kind) {
       case "topology": {
         const { tasks, unread } = topologies.find(({ name }) => name === node.name)!;

@@ -4,7 +4,7 @@ import type { PageProps } from "../page.ts";
 import { sum } from "../platform/answers.ts";
 import { hrefOf } from "../router.ts";
 import { Copyable } from "../ui/copy.tsx";
-import { bytes, compact, dollars, oneDigit, perSecond, plural, whole } from "../ui/format.ts";
+import { bytes, compact, dollars, perSecond, plural, shortRate, whole } from "../ui/format.ts";
 import { Panel } from "../ui/panel.tsx";
 import { Tile } from "../ui/tile.tsx";
 import { Flow } from "./flow.tsx";
@@ -67,11 +67,11 @@ function Totals({ overview: { topologies, topics, usage, rate, requests } }: { o
   const used = usage.value;
   return (
     <dl class="tiles tiles-six" aria-label="Totals">
-      <Tile id="records-rate" name="Records" value={rates.length === 0 ? null : oneDigit(sumOf(rates))}>
+      <Tile id="records-rate" name="Records" value={rates.length === 0 ? null : shortRate(sumOf(rates))}>
         a second, into all topics
       </Tile>
-      <Tile id="requests-rate" name="Requests" value={requests === null ? null : oneDigit(requests)}>
-        a second; {used === null ? "not known" : compact(used.total.requests)} in a day
+      <Tile id="requests-rate" name="Requests" value={requests === null ? null : shortRate(requests)}>
+        a second{used !== null && `; ${compact(used.total.requests)} in 24 hours`}
       </Tile>
       <Tile id="lag" name="Lag" value={lag === null ? null : whole(lag)} tone={lag ? "busy" : "calm"}>
         {lag === 0 ? "every task has everything" : "records that tasks have yet to apply"}
@@ -83,7 +83,7 @@ function Totals({ overview: { topologies, topics, usage, rate, requests } }: { o
         {late === null || poisoned === null ? "late and unreadable records" : `${whole(late)} late, ${whole(poisoned)} unreadable`}
       </Tile>
       <Tile id="cost" name="Cost" value={used === null ? null : dollars(used.dollars.total)}>
-        {usage.problem ?? "in a day, at list price"}
+        {usage.problem ?? "in 24 hours, at list price"}
       </Tile>
     </dl>
   );

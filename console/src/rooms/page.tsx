@@ -92,7 +92,7 @@ function Listed({ rooms }: { rooms: Found["rooms"] }) {
           <tbody>
             {rooms.map(({ room, status }) => (
               <tr key={room.name}>
-                <th scope="row">
+                <th scope="row" class="name">
                   <a class="row-link" href={hrefOf("rooms", room.name)}>
                     {room.name}
                   </a>

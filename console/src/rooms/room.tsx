@@ -28,8 +28,7 @@ export function RoomView({ api, session, name }: PageProps & { name: string }) {
           Room
           {room !== null && (
             <>
-              {" "}
-              of the history <code>{room.epoch}</code>
+              , history <code>{room.epoch}</code>
             </>
           )}
         </p>

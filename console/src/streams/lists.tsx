@@ -57,7 +57,7 @@ function Topics({ api, mayCreate }: { api: Api; mayCreate: boolean }) {
             <tbody>
               {value.topics.map((topic) => (
                 <tr key={topic.name}>
-                  <th scope="row">
+                  <th scope="row" class="name">
                     <a class="row-link" href={hrefOf("streams", "topics", topic.name)}>
                       {topic.name}
                     </a>
@@ -122,10 +122,10 @@ function Create({ api }: { api: Api }) {
         <Field label="Partitions" small>
           {(id) => <input id={id} class="input" name="partitions" type="number" required min={1} max={64} defaultValue="1" />}
         </Field>
-        <Field label="Key" hint="pointer">
+        <Field label="Key" hint="JSON pointer">
           {(id) => <input id={id} class="input" name="key" placeholder="/origin" autocomplete="off" spellcheck={false} />}
         </Field>
-        <Field label="Event time" hint="pointer">
+        <Field label="Event time" hint="JSON pointer">
           {(id) => <input id={id} class="input" name="timestamp" placeholder="/date" autocomplete="off" spellcheck={false} />}
         </Field>
         <button type="submit" class="button button-main" disabled={busy}>

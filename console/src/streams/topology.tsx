@@ -30,7 +30,7 @@ export function TopologyView({ api, name }: PageProps & { name: string }) {
           <Live topology={topology} />
           <Declared topology={topology} />
           <Unread topology={topology} />
-          <Panel title="Tasks" problem={problem} aside={<span class="panel-note">one reads each partition</span>}>
+          <Panel title="Tasks" problem={problem} aside={<span class="panel-note">one reads each partition; counts are of records</span>}>
             <Tasks topology={topology} />
             <Waiting topology={topology} />
           </Panel>
@@ -49,7 +49,7 @@ function Live({ topology: { name, version, live } }: { topology: TopologyStatus 
   if (live === null)
     return (
       <p class="hint" data-testid="live">
-        Not live yet: its first record makes it so, or <code>PUT /v1/topologies/{name}/live</code>.
+        Not live yet, so it takes no records. The first that comes makes it so, or <code>PUT /v1/topologies/{name}/live</code>.
       </p>
     );
   if (live.version > version)
@@ -244,7 +244,7 @@ function Poisoned({ topology: { tasks } }: { topology: TopologyStatus }) {
             <tbody>
               {last.map(({ partition, topic, offset, node, error }) => (
                 <tr key={`${partition}/${topic}/${offset}/${node}`}>
-                  <th scope="row">
+                  <th scope="row" class="name">
                     <a href={hrefOf("streams", "topics", topic)}>{topic}</a>
                   </th>
                   <td class="num">{partition}</td>

@@ -35,7 +35,7 @@ export function Keys({ api, onRotated }: { api: Api; onRotated: () => void }) {
               <tr>
                 <th scope="col">Key</th>
                 <th scope="col">Made</th>
-                <th scope="col">It</th>
+                <th scope="col">State</th>
               </tr>
             </thead>
             <tbody>

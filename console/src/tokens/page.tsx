@@ -99,10 +99,10 @@ function Tokens({ api }: { api: Api }) {
             <tbody>
               {value.tokens.map((token) => (
                 <tr key={token.id}>
-                  <th scope="row" title={token.id}>
+                  <th scope="row" class="name" title={token.id}>
                     {token.subject}
                   </th>
-                  <td class="wrap">
+                  <td class="wrap grants">
                     <Grants grants={token.grants} />
                   </td>
                   <td class="muted">{moment(token.createdAt)}</td>
@@ -162,7 +162,8 @@ export function Grants({ grants }: { grants: TokenInfo["grants"] }) {
     <ul class="tags">
       {grants.map(({ capability, name, rights }) => (
         <li key={`${capability}/${name}/${rights}`} class="tag">
-          {rights.join(", ")} on {capability === "*" ? "everything" : capability} {name}
+          {rights.join(", ")} on {capability === "*" ? "everything" : capability}
+          {name !== "*" && ` ${name}`}
         </li>
       ))}
     </ul>

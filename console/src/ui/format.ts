@@ -35,8 +35,11 @@ export function dollars(amount: number): string {
   return `$${amount.toFixed(digits)}`;
 }
 
+/** "1,204", "0.4": what is counted a second, by as many digits as mean something. */
+export const shortRate = (perSecond: number): string => (perSecond > 0 && perSecond < 10 ? oneDigit(perSecond) : whole(perSecond));
+
 /** "1,204 a second", "0.4 a second". */
-export const perSecond = (rate: number): string => `${rate > 0 && rate < 10 ? oneDigit(rate) : whole(rate)} a second`;
+export const perSecond = (value: number): string => `${shortRate(value)} a second`;
 
 const MOMENT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 
