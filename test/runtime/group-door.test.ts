@@ -131,6 +131,23 @@ describe("the way to a group", () => {
     stream.close();
   });
 
+  it("a watch goes to a replica that answers; where none does it is refused in time, and nobody waits for ever", async () => {
+    const { write, name, stub } = await fresh();
+    await write("w/1", "a");
+    const { heard, listener, until } = recorder();
+    // Nobody was asked anything yet but the leader: the next one that is tried says nothing.
+    for (const id of [2, 3]) await stub(id).fault({ hang: true });
+    const stream = await door.watch(caller, name, listener);
+    expect(stream.header.member).toBe(1);
+    stream.create(1, watchOf("w/", { rangeEnd: "w0", startRevision: 2 }));
+    await until(() => heard.includes("event 1 w/1=a@2"));
+    stream.close();
+    await stub(1).fault({ hang: true });
+    await expect(door.watch(caller, name, listener)).rejects.toMatchObject({ code: "unavailable" });
+    for (const id of [1, 2, 3]) await stub(id).fault({ hang: false });
+    (await door.watch(caller, name, listener)).close();
+  });
+
   it("adds, promotes and removes members, moves the leader, restores a snapshot, and deletes", async () => {
     const { name, write, leader, ask } = await fresh();
     for (let i = 0; i < 5; i++) await write(`k${i}`, "v");

@@ -8,7 +8,7 @@ import type { CallResult, StreamPosition } from "../../core/wire/frames.ts";
 import { formatPosition, parsePosition } from "../../core/wire/resume.ts";
 import { MAX_SUBSCRIPTIONS } from "../../core/wire/session.ts";
 import { refreshGroup } from "../../durable-objects/directory/lookup.ts";
-import { firstOf, hintsOf, nextOf } from "../../durable-objects/group/hints.ts";
+import { firstOf, hintsOf, nextOf, silenceOf } from "../../durable-objects/group/hints.ts";
 import { replicaName } from "../../durable-objects/group/names.ts";
 import { configure, replicaStub } from "../../durable-objects/group/replicas.ts";
 import { projectStub } from "../middleware/keyring.ts";
@@ -19,6 +19,10 @@ import { isFinal, Line } from "./line.ts";
 const CREDIT = 16;
 /** A watch that asked for progress is told so after this long without an event: etcd's interval. */
 const PROGRESS_MS = 600_000;
+/** A replica that takes this many times longer than a leader may to open a socket is given up. */
+const PATIENCE = 3;
+/** So long a stream may take to be opened. */
+const OPEN_MS = 5_000;
 const RECONNECT_MS = [0, 100, 300, 1_000, 3_000];
 
 type Watch = {
@@ -54,6 +58,7 @@ class Stream implements WatchStream {
   #member = 0;
   #header: WatchHeader = { revision: 0, member: 0, term: 0 };
   #opened: PromiseWithResolvers<void> | null = null;
+  #open = false;
   #lastCall = 0;
   #closed = false;
   #tries = 0;
@@ -75,7 +80,7 @@ class Stream implements WatchStream {
   async open(): Promise<void> {
     this.#opened = Promise.withResolvers<void>();
     await this.#connect();
-    await this.#opened.promise;
+    await Promise.race([this.#opened.promise, scheduler.wait(OPEN_MS).then(() => this.#open || this.#end(silent("The group")))]);
     this.#opened = null;
   }
 
@@ -234,13 +239,21 @@ class Stream implements WatchStream {
         const found = this.#meta.members.find(({ id }) => id === member);
         if (found === undefined) continue;
         await this.#attach(member);
-        const line = await Line.open(replicaStub(this.#env, this.#caller.scope, this.#meta, found), this.#caller, {
+        const opening = Line.open(replicaStub(this.#env, this.#caller.scope, this.#meta, found), this.#caller, {
           subscribed: (id, position) => this.#subscribed(id, position),
           events: (id, position, events, more) => this.#events(id, position, events, more),
           ended: (id, ended) => this.#ended(id, ended),
           result: (result) => this.#result(result),
           lost: (lost, final) => this.#lost(line, lost, final),
         });
+        const line = await Promise.race([opening, scheduler.wait(PATIENCE * silenceOf(known, member)).then(() => null)]);
+        if (line === null) {
+          known.silent = member;
+          // If it comes after all, nobody is there.
+          void opening.then((late) => late.close()).catch(() => {});
+          throw silent(`Replica ${member}`);
+        }
+        if (known.silent === member) known.silent = 0;
         if (this.#closed) line.close();
         this.#line = line;
         this.#member = member;
@@ -268,6 +281,7 @@ class Stream implements WatchStream {
   #resume(): void {
     this.#asked.clear();
     this.#ask(() => {
+      this.#open = true;
       this.#opened?.resolve();
     });
     for (const watch of this.#watches.values()) this.#begin(watch);
@@ -286,7 +300,7 @@ class Stream implements WatchStream {
     if (now.members.some(({ id }) => id === member)) await configure(this.#env, this.#caller.scope, now, member);
   }
 
-  async #lost(line: Line, error: SkerryError, final: boolean): Promise<void> {
+  async #lost(line: Line | null, error: SkerryError, final: boolean): Promise<void> {
     if (this.#closed || (this.#line !== null && this.#line !== line)) return;
     this.#line = null;
     if (final) return this.#end(error);
@@ -334,4 +348,8 @@ class Stream implements WatchStream {
   #position(revision: number): StreamPosition {
     return formatPosition({ generation: `g${this.#meta.generation}`, at: revision });
   }
+}
+
+function silent(who: string): SkerryError {
+  return new SkerryError("unavailable", `${who} did not answer.`, { retryAfter: 1 });
 }
