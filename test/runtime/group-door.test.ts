@@ -175,6 +175,22 @@ describe("the way to a group", () => {
     await expect(ask(get("a"))).rejects.toMatchObject({ code: "group_not_found" });
   }, 60_000);
 
+  it("what a group may hold can be downloaded and restored, however large", async () => {
+    const { name, write } = await fresh(1);
+    for (let i = 0; i < 12; i++) await write(`large/${i}`, "v".repeat(1_000_000));
+    const state = await (await call(`/v1/groups/${name}/snapshot`)).arrayBuffer();
+    expect(state.byteLength).toBeGreaterThan(12_000_000);
+    const headers = { "content-type": "application/octet-stream", "content-length": String(state.byteLength) };
+    expect((await call(`/v1/groups/${name}-copy/snapshot`, { method: "PUT", body: state, headers })).status).toBe(201);
+    const all: Ask = {
+      ask: "range",
+      request: { ...rangeOf("large/", "large0"), keysOnly: true },
+      read: { level: "linearizable" },
+      after: 0,
+    };
+    expect((await door.ask(caller, `${name}-copy`, all)).value).toMatchObject({ response: { count: 12 } });
+  });
+
   it("says what is wrong with a change of members or a snapshot in words and codes of its own", async () => {
     const { name } = await fresh();
     const path = `/v1/groups/${name}`;

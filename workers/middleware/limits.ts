@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { SkerryError } from "../../core/wire/errors.ts";
-import { MAX_BODY_BYTES, SAMPLES } from "../../core/wire/limits.ts";
+import { MAX_BODY_BYTES, MAX_SNAPSHOT_BYTES, SAMPLES } from "../../core/wire/limits.ts";
 import type { AppEnv } from "../env.ts";
 
 const REFUSED_MS = 10_000;
@@ -8,17 +8,23 @@ const MAX_REFUSED = 4_096;
 /** Keys that the limiter refused lately, until when (Unix ms), in this isolate. */
 const refused = new Map<string, number>();
 
+/** Bodies that may be larger, if they say how large they are. */
+const LARGER = [{ method: "PUT", path: /^\/v1\/groups\/[^/]+\/snapshot$/, maxSize: MAX_SNAPSHOT_BYTES }];
+
 /**
  * Refuses larger bodies by their Content-Length, or while reading where there is none: such a body is held in memory,
  * up to the limit. Counts what came. A route may set a lower limit of its own. Throws `too_large`.
  */
-export function limitBody(maxSize = MAX_BODY_BYTES): MiddlewareHandler<AppEnv> {
+export function limitBody(limit = MAX_BODY_BYTES): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const { body } = c.req.raw;
+    let maxSize = limit;
     let size = c.get("bodyBytes");
     if (body !== null && size === undefined) {
       size = Number(c.req.header("content-length") ?? Number.NaN);
-      if (!Number.isInteger(size)) {
+      if (Number.isInteger(size)) {
+        maxSize = LARGER.find(({ method, path }) => c.req.method === method && path.test(c.req.path))?.maxSize ?? maxSize;
+      } else {
         const bytes = await readAtMost(body, maxSize);
         size = bytes.byteLength;
         c.req.raw = new Request(c.req.raw, { body: bytes });
