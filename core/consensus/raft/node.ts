@@ -99,6 +99,11 @@ export class RaftNode {
     if (this.raft.role === "leader" && this.raft.reads.fence(context, this.raft.id)) confirmReads(this.raft);
   }
 
+  /** Nobody waits for the reads that were asked so far: they get no answer, and their rounds keep nobody busy. */
+  abandonReads(): void {
+    this.raft.reads.clear();
+  }
+
   /** Hands leadership to a voter, or asks the leader to. Given up after `electionTicks`. */
   transferLeader(to: NodeId): void {
     step(this.raft, message("transferLeader", to, this.raft.id, this.raft.term));

@@ -176,6 +176,22 @@ describe("linearizable reads", () => {
     expect(c.node(1).ready().reads.length).toBe(20);
   });
 
+  it("[RR7] reads that nobody needs any more are not answered, and leave nothing to do; later ones are", () => {
+    const c = cluster(3);
+    c.elect(1);
+    c.propose(1);
+    c.deliverAll();
+    c.read(running(c, 1));
+    expect(c.node(1).status()).toMatchObject({ pendingReads: 1, settled: false });
+    c.node(1).abandonReads();
+    c.deliverAll();
+    expect(c.node(1).status()).toMatchObject({ pendingReads: 0, settled: true });
+    expect(c.answered).toBe(0);
+    c.read(running(c, 1));
+    c.deliverAll();
+    expect(c.answered).toBe(1);
+  });
+
   it("[RR6] a node that knows no leader drops a read, and so does a candidate", () => {
     const c = cluster(3);
     c.read(running(c, 1));

@@ -369,7 +369,9 @@ export class Core {
     const alwaysFenced = this.#alwaysFenced;
     this.leading = new Leading(this.node, book, start, { machine, writes, peers, timing, limits, alwaysFenced });
     const ids = this.#resuming ? [] : book.renewals();
-    if (ids.length > 0) this.leading.write({ op: "leaseRenew", request: { ids } }, this.clock);
+    if (ids.length === 0) return;
+    this.leading.write({ op: "leaseRenew", request: { ids } }, this.clock);
+    this.#later.push(() => this.leading?.begin(this.conf, this.now));
   }
 
   #send(m: Message): void {

@@ -85,6 +85,15 @@ export class Leading {
   }
 
   /**
+   * Logs at once what a new leader has to: this very turn says durably that it leads, and whoever resumes that after a crash takes the
+   * log for its own clock's word.
+   */
+  begin(conf: ConfState, now: number): void {
+    const index = this.#writes.flush(this.#node, now);
+    if (index !== null) this.#begun(index, isSingle(conf), now);
+  }
+
+  /**
    * Begins what is due. `clock` is Unix milliseconds, `now` the replica's own time; `lively`: asked for something lately. `again`: the node has something to do;
    * `fence`: a row has to be written.
    */
@@ -119,11 +128,15 @@ export class Leading {
     if (!this.#writes.waiting && !poke && !this.#marked) return false;
     const index = this.#writes.flush(this.#node, now);
     if (index === null) return false;
+    this.#begun(index, single, now);
+    return true;
+  }
+
+  #begun(index: number, single: boolean, now: number): void {
     this.#quiet = false;
     this.#marked = false;
     this.unsynced = single;
     this.reads.ride(index, now);
-    return true;
   }
 
   /**

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { decodeCommands } from "../kv/codec.ts";
 import { Cluster, get, put, shown } from "./cluster.fixture.ts";
+import { ReplicaStorage } from "./storage.ts";
 import type { Reply } from "./types.ts";
 
 const grant = (ttl: number, id = 0n) => ({ ask: "write", operation: { op: "leaseGrant", request: { id, ttl } }, session: null }) as const;
@@ -30,6 +32,24 @@ describe("leases", () => {
     expect(shown(cluster.ask(leader, get("held", { level: "stale" })))).toBeNull();
     cluster.run(60_000);
     expect(cluster.pending).toBe(0);
+  });
+
+  it("[GR32] what a new leader logs of leases is durable with its leadership, whatever it is asked at once", () => {
+    const { cluster, leader, id } = leased(60);
+    cluster.run(5_000);
+    const [next, third] = [1, 2, 3].filter((each) => each !== leader) as [number, number];
+    cluster.hung.add(leader);
+    cluster.run(1_000);
+    // It is to hand over as soon as it leads: then it takes no proposals.
+    cluster.begin(next, { ask: "transfer", to: third }, { silent: leader });
+    cluster.until(() => cluster.replica(next).inspect().role === "leader", 2_000);
+    const { term } = cluster.replica(next).inspect();
+    cluster.evict(next);
+    const storage = ReplicaStorage.open(cluster.member(next).rows);
+    const entries = storage.entries(storage.lastIndex() - 1, storage.lastIndex() + 1, Number.POSITIVE_INFINITY);
+    expect(storage.state).toMatchObject({ leads: true, term });
+    expect(entries.map((entry) => entry.term)).toEqual([term, term]);
+    expect(decodeCommands(entries[1]!.data).map(({ operation }) => operation)).toEqual([{ op: "leaseRenew", request: { ids: [id] } }]);
   });
 
   it("[GR30] [GR31] also where every replica was evicted meanwhile, and each time it is looked at", () => {

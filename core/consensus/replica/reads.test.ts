@@ -25,6 +25,19 @@ describe("reads", () => {
     expect(rows()).toEqual(written);
   });
 
+  it("[GR3] a round that writes made needless keeps nobody awake, also where it cannot be confirmed any more", () => {
+    const { cluster, leader, others } = settled();
+    const away = others[1]!;
+    cluster.cut(leader, away);
+    // The round needs both of the others, and one of them is gone; what is written meanwhile confirms the read.
+    const read = cluster.begin(leader, get("a"));
+    const written = cluster.begin(leader, { ask: "write", operation: put("a", "2"), session: null });
+    cluster.until(() => read.done !== null && written.done !== null, 1_000);
+    expect([read.done?.reply.reply, written.done?.reply.reply]).toEqual(["ok", "ok"]);
+    cluster.run(60_000);
+    expect(cluster.pending).toBe(0);
+  });
+
   it("[GR11] where one does not answer, whoever counts has written a row, and one round serves all", () => {
     const { cluster, leader, others, rows } = settled();
     cluster.hung.add(others[0]!);

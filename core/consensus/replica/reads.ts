@@ -52,7 +52,8 @@ export class ReadQueue {
   pump(now: number, fenced: boolean, patience: number): boolean {
     const attempt = this.#attempt;
     if (attempt === null || attempt.batches.every(({ reads }) => reads.length === 0)) {
-      // A round of writes was faster.
+      // A round of writes was faster. Without this the node would go on with its round, for ever where its own word is needed.
+      if (attempt !== null) this.#node.abandonReads();
       this.#attempt = null;
       return this.#waiting.length > 0 && this.#begin([this.#batch(now)], now, fenced);
     }

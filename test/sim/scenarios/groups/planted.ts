@@ -97,7 +97,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     shows: ({ faults, entryBytes, size }) => faults.has("hunt") && entryBytes === 1 && size > 2,
-    seed: 3716,
+    seed: 7199,
   },
   {
     name: "conflict-kept",
@@ -222,7 +222,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         to: "const over = (known: number) => known < 0 || lives.length < 0 || incarnation < 0;",
       },
     ],
-    seed: 1,
+    seed: 4,
   },
   {
     name: "no-pre-vote",
