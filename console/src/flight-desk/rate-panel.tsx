@@ -63,7 +63,7 @@ function rateOptions(): Omit<uPlot.Options, "width" | "height"> {
         ticks: { show: false },
         size: 44,
         font: "11px system-ui, sans-serif",
-        space: 26,
+        space: 36,
         values: (_chart, splits) => splits.map(compact),
       },
     ],
@@ -75,9 +75,9 @@ function rateOptions(): Omit<uPlot.Options, "width" | "height"> {
   };
 }
 
-/** The next of 10, 20, 50, 100… at or above, so that the scale stands still while the line moves. */
+/** The next of 10, 20, 30, 50, 100… at or above, so that the scale stands still while the line moves. */
 function niceCeiling(value: number | null): number {
   if (value === null || !(value > 10)) return 10;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value)!;
+  return [1, 2, 3, 5, 10].map((step) => step * power).find((step) => step >= value)!;
 }
