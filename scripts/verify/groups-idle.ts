@@ -1,6 +1,7 @@
 // `npm run verify -- groups-idle [--minutes 10] [--watchers 10]`: a group on the real runtime, watched and otherwise left alone, makes no
 // call, sets no alarm and writes nothing for so long; then its first write takes less than three round trips.
 import { readdirSync, readFileSync, statSync } from "node:fs";
+import { request } from "node:http";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type GroupWatch, openGroup } from "../../client/src/groups/index.ts";
@@ -81,27 +82,28 @@ async function idle(server: Server): Promise<void> {
   console.log(`in another minute, looked at all the time so that no counter is forgotten: 0 requests, 0 calls, 0 alarms`);
   await firstWrite(server, watches);
   if (!(await until(() => streams[0]!.heard().includes(`"value":"${btoa("first")}"`), 10_000, 50)))
-    throw new Refusal("Not ok: the HTTP watch was not told of the first write.");
+    throw new Refusal(`Not ok: the HTTP watch was not told of the first write. It was told: ${streams[0]!.heard()}`);
+  console.log("and so was the HTTP watch");
   for (const each of streams) each.close();
   for (const each of watchers) each.close();
 }
 
-/** A stream of the JSON gateway that is read all the time. */
+/** A stream of the JSON gateway that is read all the time. `fetch` would give one up on which nothing comes for five minutes. */
 async function stream(server: Server, path: string, body: object): Promise<{ heard(): string; close(): void }> {
-  const end = new AbortController();
   const headers = { authorization: `Bearer ${server.adminKey}`, "content-type": "application/json" };
-  const url = `${server.url}/v1/groups/${GROUP}/v3/${path}`;
   let text = "";
-  const opening = fetch(url, { method: "POST", headers, body: JSON.stringify(body), signal: end.signal });
-  void opening
-    .then(async ({ body: lines }) => {
-      const decoder = new TextDecoder();
-      for await (const piece of lines! as unknown as AsyncIterable<Uint8Array>) text += decoder.decode(piece, { stream: true });
-    })
-    .catch(() => {});
-  // An observer's answer begins with the first leader.
-  await Promise.race([opening, sleep(2_000)]);
-  return { heard: () => text, close: () => end.abort() };
+  const sent = request(`${server.url}/v1/groups/${GROUP}/v3/${path}`, { method: "POST", headers }, (response) => {
+    response.setEncoding("utf8").on("data", (piece: string) => {
+      text += piece;
+    });
+    response.on("close", () => {
+      text += " (it ended)";
+    });
+  });
+  sent.on("error", () => {});
+  sent.end(JSON.stringify(body));
+  await sleep(2_000);
+  return { heard: () => text, close: () => sent.destroy() };
 }
 
 async function firstWrite(server: Server, watches: GroupWatch[]): Promise<void> {
