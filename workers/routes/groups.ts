@@ -38,7 +38,7 @@ const MemberParam = GroupParam.extend({
 });
 
 const Region = z.enum(REGIONS);
-const Replicas = z.union([z.literal(1), z.literal(3), z.literal(5)]);
+const Replicas = z.union([z.literal(1), z.literal(3), z.literal(5)], "must be 1, 3 or 5");
 const GroupConfigSchema = z
   .strictObject({
     replicas: Replicas.optional().openapi({ description: "3 unless given, or as many as there are regions.", example: 3 }),

@@ -124,6 +124,17 @@ describe("a lease", () => {
     expect(goneAt).toBeGreaterThanOrEqual(lostAt - 50);
   });
 
+  it("of a time that is shorter than any is granted the shortest one", async () => {
+    for (const ttl of [-1, 0, 1]) {
+      const { fake, group } = setup();
+      const lease = await settled(fake, group.lease(ttl), 5_000);
+      expect(lease.ttl).toBe(2);
+      await pass(fake, 5_000);
+      expect(lease.signal.aborted).toBe(false);
+      await settled(fake, lease.revoke());
+    }
+  });
+
   it("that was granted long before its answer came is renewed before anybody relies on it", async () => {
     const { fake, group } = setup();
     await settled(fake, group.put("warm", "up"));

@@ -321,18 +321,19 @@ export class Group {
    */
   async #grant(ttl: number, options: WriteOptions): Promise<{ id: string; ttl: number; at: number }> {
     const { runtime } = this.#http;
-    const late = (at: number) => runtime.now() - at > (ttl * 1000) / 3;
+    // The group may grant more than was asked for: it has a shortest.
+    const late = (at: number, granted: number) => runtime.now() - at > (granted * 1000) / 3;
     for (;;) {
       const asked = runtime.now();
       const { result } = await this.#write({ op: "leaseGrant", request: { id: 0n, ttl } }, options);
       if (result.op !== "leaseGrant") throw strange();
       const lease = { id: String(result.response.id), ttl: result.response.ttl };
-      if (!late(asked)) return { ...lease, at: asked };
+      if (!late(asked, lease.ttl)) return { ...lease, at: asked };
       for (let left = lease.ttl; left > 0; ) {
         options.signal?.throwIfAborted();
         const at = runtime.now();
         left = await this.#renew(lease.id, options.timeout ?? TIMEOUT);
-        if (left > 0 && !late(at)) return { ...lease, at };
+        if (left > 0 && !late(at, lease.ttl)) return { ...lease, at };
       }
     }
   }
