@@ -79,7 +79,7 @@ it("makes a group, shows a key live in a second browser, and survives a leader t
   await page.getByRole("button", { name: "Ask the leader" }).click();
   await page
     .getByTestId("asked")
-    .getByText(/^Answered after \d+ ms/)
+    .getByText(/^Answered after [\d,]+ ms/)
     .waitFor();
   await soon("another leader on the page", async () => {
     const now = await leaderOn(page);

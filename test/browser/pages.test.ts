@@ -175,6 +175,7 @@ describe("the streams page", () => {
     const tab = await on("streams/topologies/flight-desk", "flight-desk");
     const { page } = tab;
     const links = page.getByLabel("What it reads and makes").getByRole("link");
+    await links.first().waitFor();
     expect(await links.allTextContents()).toEqual(["flights", "flight-forest", "delays", "delays-changes", "unusual"]);
     expect(await page.getByTestId("unread").count()).toBe(0);
     // Such a topic is older than the topology; test/runtime/streams-topologies.test.ts has one, here the answer is changed on its way.

@@ -2,6 +2,7 @@ import type { Group, GroupStatus } from "@skerry/client/groups";
 import { useState } from "preact/hooks";
 import { errorOf } from "../../../core/wire/errors.ts";
 import type { Api } from "../platform/api.ts";
+import { whole } from "../ui/format.ts";
 import { Panel } from "../ui/panel.tsx";
 import { type Action, useAction } from "../ui/use-action.ts";
 import { cutsOf, linkOf } from "./changes.ts";
@@ -137,7 +138,7 @@ function Ask({ group, onAsked }: { group: Group; onAsked: () => void }) {
     setSaid(null);
     onAsked();
     const began = performance.now();
-    const took = () => `${Math.round(performance.now() - began)} ms`;
+    const took = () => `${whole(performance.now() - began)} ms`;
     try {
       const { revision } = await group.range({ prefix: "" }, { countOnly: true, limit: 1 });
       setSaid(`Answered after ${took()}, at revision ${revision}.`);

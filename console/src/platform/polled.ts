@@ -16,15 +16,22 @@ export type Polled<T> = {
 
 /**
  * Asks while the component is there, so many milliseconds after each answer, and reports how that stands under `name`.
- * Another key in `about` is another question: its answers begin anew.
+ * Another key in `about` is another question: its answers begin anew. While it is `paused`, nobody asks and the last answer stays.
  */
-export function usePolled<T>(name: string, ask: (signal: AbortSignal) => Promise<T>, everyMs: number, about: string = name): Polled<T> {
+export function usePolled<T>(
+  name: string,
+  ask: (signal: AbortSignal) => Promise<T>,
+  everyMs: number,
+  about: string = name,
+  paused = false,
+): Polled<T> {
   const [answer, setAnswer] = useState<{ about: string; value: T; at: number } | null>(null);
   const [connection, setConnection] = useState<Connection>({ state: "connecting" });
   const [turn, setTurn] = useState(0);
   const every = useRef(everyMs);
   every.current = everyMs;
   useEffect(() => {
+    if (paused) return;
     const asking = poll(
       async (signal) => setAnswer({ about, value: await ask(signal), at: Date.now() }),
       () => every.current,
@@ -37,7 +44,7 @@ export function usePolled<T>(name: string, ask: (signal: AbortSignal) => Promise
       asking.stop();
       report(name, null);
     };
-  }, [about, turn]);
+  }, [about, turn, paused]);
   const known = answer !== null && answer.about === about ? answer : null;
   return {
     value: known?.value ?? null,

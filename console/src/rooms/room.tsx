@@ -19,8 +19,19 @@ const SHOWN = 50_000;
 /** One room: who is connected, how large it is, and what stands in it. */
 export function RoomView({ api, session, name }: PageProps & { name: string }) {
   const path = `/v1/rooms/${encodeURIComponent(name)}`;
-  const { value: room, problem } = usePolled("Room", (signal) => api.get<RoomStatus>(path, signal), EVERY_MS, path);
+  // While it is being deleted nobody asks for it: the answer would be that it is not there.
+  const [going, setGoing] = useState(false);
+  const { value: room, problem } = usePolled("Room", (signal) => api.get<RoomStatus>(path, signal), EVERY_MS, path, going);
   const [deleting, setDeleting] = useState(false);
+  const remove = async () => {
+    setGoing(true);
+    try {
+      await api.send("DELETE", path);
+    } catch (thrown) {
+      setGoing(false);
+      throw thrown;
+    }
+  };
   return (
     <div class="page">
       <PageTitle title={name} up={{ href: hrefOf("rooms"), title: "Rooms" }}>
@@ -78,7 +89,7 @@ export function RoomView({ api, session, name }: PageProps & { name: string }) {
         <Confirm
           title={`Delete the room “${name}”?`}
           action="Delete the room"
-          run={() => api.send("DELETE", path)}
+          run={remove}
           onEnd={(done) => {
             setDeleting(false);
             if (done) go("rooms");

@@ -17,9 +17,20 @@ const EVERY_MS = 2_000;
 /** One topic: its partitions, what arrives in it, and a way to put something there by hand. */
 export function TopicView({ api, session, name }: PageProps & { name: string }) {
   const path = `/v1/topics/${encodeURIComponent(name)}`;
-  const { value: topic, problem } = usePolled("Topic", (signal) => api.get<TopicStatus>(path, signal), EVERY_MS, path);
+  // While it is being deleted nobody asks for it: the answer would be that it is not there.
+  const [going, setGoing] = useState(false);
+  const { value: topic, problem } = usePolled("Topic", (signal) => api.get<TopicStatus>(path, signal), EVERY_MS, path, going);
   const [deleting, setDeleting] = useState(false);
   const records = topic?.extents.reduce((total, { head }) => total + head, 0) ?? 0;
+  const remove = async () => {
+    setGoing(true);
+    try {
+      await api.send("DELETE", path);
+    } catch (thrown) {
+      setGoing(false);
+      throw thrown;
+    }
+  };
   return (
     <div class="page">
       <PageTitle title={name} up={{ href: hrefOf("streams"), title: "Streams" }}>
@@ -40,7 +51,7 @@ export function TopicView({ api, session, name }: PageProps & { name: string }) 
       ) : (
         <>
           <div class="columns columns-tail">
-            <Tail api={api} topic={topic} />
+            {going ? <div /> : <Tail api={api} topic={topic} />}
             <div class="stack">
               {may(session, "streams", name, "write") ? (
                 <Produce api={api} topic={topic} />
@@ -63,7 +74,7 @@ export function TopicView({ api, session, name }: PageProps & { name: string }) 
             <Confirm
               title={`Delete the topic “${name}”?`}
               action="Delete the topic"
-              run={() => api.send("DELETE", path)}
+              run={remove}
               onEnd={(done) => {
                 setDeleting(false);
                 if (done) go("streams");
