@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { decodeContext } from "../../../core/wire/context.ts";
 import { SkerryError } from "../../../core/wire/errors.ts";
@@ -30,6 +31,9 @@ describe("a group's keys", () => {
       expect(await group.put("größe", "fünf")).toMatchObject({ revision: 2, level: "quorum; placement=simulated", previous: null });
       const entry = await group.get("größe");
       expect(entry).toMatchObject({ key: "größe", text: "fünf", version: 1, createRevision: 2, modRevision: 2, lease: null });
+      const shown = { key: "größe", text: "fünf", createRevision: 2, modRevision: 2, version: 1, lease: null };
+      expect(JSON.parse(JSON.stringify(entry))).toEqual(shown);
+      expect(inspect(entry)).toBe(inspect(shown));
       expect((await group.put("größe", "sechs", { previous: true })).previous?.text).toBe("fünf");
       await group.put(Uint8Array.of(0xff, 0), Uint8Array.of(1, 2, 0xfe));
       expect((await group.get(Uint8Array.of(0xff, 0)))?.bytes).toEqual(Uint8Array.of(1, 2, 0xfe));

@@ -40,6 +40,9 @@ export function rangeOf(span: Span): { key: ByteString; rangeEnd: ByteString } {
   return { key: byteString(span.from) || "\0", rangeEnd: span.to === undefined ? "\0" : byteString(span.to) };
 }
 
+/** Node's console calls it to show an object; others know nothing of it. */
+const INSPECT = Symbol.for("nodejs.util.inspect.custom");
+
 /** A key with its value, as it was at a revision. */
 export class Entry {
   readonly #kv: KeyValue;
@@ -89,6 +92,16 @@ export class Entry {
   /** The lease that the key ends with; null: it stays. */
   get lease(): string | null {
     return this.#kv.lease === 0n ? null : String(this.#kv.lease);
+  }
+
+  /** What `JSON.stringify` makes of it, and what Node's console shows. */
+  toJSON() {
+    const { key, text, createRevision, modRevision, version, lease } = this;
+    return { key, text, createRevision, modRevision, version, lease };
+  }
+
+  [INSPECT]() {
+    return this.toJSON();
   }
 }
 
