@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { checkAnswer } from "../../core/consensus/etcd/answer-size.ts";
 import { errorBody, GATEWAY_CODES, httpStatus, readError } from "../../core/consensus/etcd/errors.ts";
 import { isUnreadable } from "../../core/consensus/etcd/fields.ts";
 import { onlyReads } from "../../core/consensus/etcd/gateway.ts";
@@ -55,6 +56,7 @@ export class EtcdGate {
     try {
       const answer = await timed(this.c, "group", this.#door.ask(this.#caller, this.group, ask, create));
       note(this.c, answer);
+      checkAnswer(answer.value);
       return answer;
     } catch (thrown) {
       // Asking about the default group writes nothing: until someone writes to it, it is as empty as one that was made.
