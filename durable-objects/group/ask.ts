@@ -75,6 +75,8 @@ class Asking {
   readonly #deadline: number;
   /** Attempts that have not come back. */
   readonly #open = new Map<number, Promise<Outcome>>();
+  /** Each comes back once another replica leads than the one that a write waits for. */
+  readonly #superseded: Promise<Outcome>[] = [];
   readonly #asker: Asker = { over: false };
   #rows = 0;
   /** Replicas that knew of no leader when they were asked. */
@@ -114,7 +116,7 @@ class Asking {
         if (this.#known.leader === target) this.#known.leader = 0;
         const other = nextOf(this.#meta, target);
         if (isRepeatable(this.#ask)) target = other;
-        else if (other !== target) void this.#nudge(other, target);
+        else if (other !== target) this.#superseded.push(this.#nudge(other, target));
         continue;
       }
       if ("error" in outcome) {
@@ -172,19 +174,25 @@ class Asking {
   async #first(ms: number): Promise<Outcome | null> {
     // Not cleared: it ends with the request.
     const patience = scheduler.wait(Math.max(1, Math.min(ms, this.#deadline - Date.now())));
-    const outcome = (await Promise.race([...this.#open.values(), patience])) ?? null;
+    const outcome = (await Promise.race([...this.#open.values(), ...this.#superseded, patience])) ?? null;
     if (outcome !== null) this.#open.delete(outcome.member);
     return outcome;
   }
 
-  async #nudge(member: number, silent: number): Promise<void> {
+  /**
+   * Has another replica see to it that there is a leader. Once one is there, who waits for the silent one is told that nobody knows:
+   * it would wait in vain, and may ask again. Never comes back otherwise.
+   */
+  async #nudge(member: number, silent: number): Promise<Outcome> {
     try {
       const { reply } = await this.#call(member, NUDGE, silent);
-      if (reply.reply === "ok") this.#known.leader = member;
-      else if (reply.reply === "notLeader" && reply.leader !== 0) this.#known.leader = reply.leader;
+      const leader = reply.reply === "ok" ? member : reply.reply === "notLeader" ? reply.leader : 0;
+      if (leader !== 0) this.#known.leader = leader;
+      if (leader !== 0 && leader !== silent) return { member: silent, error: new SkerryError("no_quorum", "Another replica leads now.") };
     } catch {
       // The next request will find out.
     }
+    return new Promise(() => {});
   }
 
   /** The object knows nothing of its group: tells it, or finds that the group is another one now. */
