@@ -3,6 +3,7 @@ import { errorOf } from "../../../core/wire/errors.ts";
 import { DEFAULT_THRESHOLDS, isDelay, isScore, MAX_DELAY, type Thresholds } from "../../../topologies/flight-thresholds.ts";
 import { Field } from "../ui/field.tsx";
 import { whole } from "../ui/format.ts";
+import { Problem } from "../ui/problem.tsx";
 import { useAction } from "../ui/use-action.ts";
 import type { Duty } from "./duty.ts";
 
@@ -120,11 +121,7 @@ function Form({ duty, onClose }: { duty: Duty; onClose: () => void }) {
           Cancel
         </button>
       </div>
-      {problem !== null && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
     </form>
   );
 }

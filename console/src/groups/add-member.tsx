@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Api } from "../platform/api.ts";
 import { Field } from "../ui/field.tsx";
+import { Problem } from "../ui/problem.tsx";
 import { useAction } from "../ui/use-action.ts";
 import { REGIONS } from "./words.ts";
 
@@ -47,11 +48,7 @@ export function AddMember({ api, path, onChange }: { api: Api; path: string; onC
           {busy ? "It gets the log …" : "Add the replica"}
         </button>
       </div>
-      {problem !== null && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       <span class="done" role="status">
         {done}
       </span>

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { Api } from "../platform/api.ts";
 import { go } from "../router.ts";
 import { Field } from "../ui/field.tsx";
+import { Problem } from "../ui/problem.tsx";
 import { useAction } from "../ui/use-action.ts";
 import { pathOf, REGIONS } from "./words.ts";
 
@@ -79,11 +80,7 @@ export function CreateGroup({ api }: { api: Api }) {
           ))}
         </div>
       )}
-      {problem !== null && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
     </form>
   );
 }

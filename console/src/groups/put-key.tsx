@@ -3,6 +3,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Field } from "../ui/field.tsx";
 import { whole } from "../ui/format.ts";
 import { Panel } from "../ui/panel.tsx";
+import { Problem } from "../ui/problem.tsx";
 import { useAction } from "../ui/use-action.ts";
 
 /** A key as it was when it was taken up to be changed; `lease` in digits. */
@@ -83,11 +84,7 @@ export function PutKey({ group, editing, onEnd, onChange }: PutKeyProps) {
             {editing.lease !== null && ttl === "" && " It keeps its lease."}
           </p>
         )}
-        {problem !== null && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
+        <Problem text={problem} />
         <div class="actions">
           <button type="submit" class="button button-main" disabled={busy}>
             {busy ? "Writing …" : editing === null ? "Put" : "Change it"}

@@ -4,6 +4,7 @@ import type { RoomStatus } from "../platform/answers.ts";
 import type { Api } from "../platform/api.ts";
 import { may } from "../platform/may.ts";
 import { usePolled } from "../platform/polled.ts";
+import { useRemoval } from "../platform/removal.ts";
 import { go, hrefOf } from "../router.ts";
 import { Confirm } from "../ui/confirm.tsx";
 import { bytes, plural, whole } from "../ui/format.ts";
@@ -19,19 +20,9 @@ const SHOWN = 50_000;
 /** One room: who is connected, how large it is, and what stands in it. */
 export function RoomView({ api, session, name }: PageProps & { name: string }) {
   const path = `/v1/rooms/${encodeURIComponent(name)}`;
-  // While it is being deleted nobody asks for it: the answer would be that it is not there.
-  const [going, setGoing] = useState(false);
+  const { going, remove } = useRemoval(api, path);
   const { value: room, problem } = usePolled("Room", (signal) => api.get<RoomStatus>(path, signal), EVERY_MS, path, going);
   const [deleting, setDeleting] = useState(false);
-  const remove = async () => {
-    setGoing(true);
-    try {
-      await api.send("DELETE", path);
-    } catch (thrown) {
-      setGoing(false);
-      throw thrown;
-    }
-  };
   return (
     <div class="page">
       <PageTitle title={name} up={{ href: hrefOf("rooms"), title: "Rooms" }}>

@@ -9,6 +9,7 @@ import { Field } from "../ui/field.tsx";
 import { moment } from "../ui/format.ts";
 import { PageTitle } from "../ui/page-title.tsx";
 import { Panel } from "../ui/panel.tsx";
+import { Problem } from "../ui/problem.tsx";
 import { ScrollX } from "../ui/scroll.tsx";
 import { useAction } from "../ui/use-action.ts";
 
@@ -132,11 +133,7 @@ function Create({ api }: { api: Api }) {
           Create the topic
         </button>
       </div>
-      {problem !== null && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
     </form>
   );
 }

@@ -3,6 +3,7 @@ import type { TopicStatus } from "../platform/answers.ts";
 import type { Api } from "../platform/api.ts";
 import { plural } from "../ui/format.ts";
 import { Panel } from "../ui/panel.tsx";
+import { Problem } from "../ui/problem.tsx";
 import { useAction } from "../ui/use-action.ts";
 
 /** A few records written by hand: one JSON value, or an array of them. */
@@ -41,11 +42,7 @@ export function Produce({ api, topic }: { api: Api; topic: TopicStatus }) {
             say(null);
           }}
         />
-        {problem !== null && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
+        <Problem text={problem} />
         <div class="actions">
           <button type="submit" class="button button-main" disabled={busy}>
             {busy ? "Appending …" : "Append"}

@@ -9,6 +9,7 @@ import { Field } from "../ui/field.tsx";
 import { oneDigit, plural, whole } from "../ui/format.ts";
 import { PageTitle } from "../ui/page-title.tsx";
 import { Panel } from "../ui/panel.tsx";
+import { Problem } from "../ui/problem.tsx";
 import { ScrollX } from "../ui/scroll.tsx";
 import { spanOf } from "./span.ts";
 
@@ -82,11 +83,7 @@ export function TableView({ api, name }: PageProps & { name: string }) {
               Ask
             </button>
           </div>
-          {problem !== null && (
-            <p class="problem" role="alert">
-              {problem}
-            </p>
-          )}
+          <Problem text={problem} />
         </form>
       </Panel>
       <Panel

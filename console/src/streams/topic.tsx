@@ -3,6 +3,7 @@ import type { PageProps } from "../page.ts";
 import type { TopicStatus } from "../platform/answers.ts";
 import { may } from "../platform/may.ts";
 import { usePolled } from "../platform/polled.ts";
+import { useRemoval } from "../platform/removal.ts";
 import { go, hrefOf } from "../router.ts";
 import { Confirm } from "../ui/confirm.tsx";
 import { moment, plural, whole } from "../ui/format.ts";
@@ -17,20 +18,10 @@ const EVERY_MS = 2_000;
 /** One topic: its partitions, what arrives in it, and a way to put something there by hand. */
 export function TopicView({ api, session, name }: PageProps & { name: string }) {
   const path = `/v1/topics/${encodeURIComponent(name)}`;
-  // While it is being deleted nobody asks for it: the answer would be that it is not there.
-  const [going, setGoing] = useState(false);
+  const { going, remove } = useRemoval(api, path);
   const { value: topic, problem } = usePolled("Topic", (signal) => api.get<TopicStatus>(path, signal), EVERY_MS, path, going);
   const [deleting, setDeleting] = useState(false);
   const records = topic?.extents.reduce((total, { head }) => total + head, 0) ?? 0;
-  const remove = async () => {
-    setGoing(true);
-    try {
-      await api.send("DELETE", path);
-    } catch (thrown) {
-      setGoing(false);
-      throw thrown;
-    }
-  };
   return (
     <div class="page">
       <PageTitle title={name} up={{ href: hrefOf("streams"), title: "Streams" }}>

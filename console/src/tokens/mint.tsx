@@ -5,6 +5,7 @@ import type { Api } from "../platform/api.ts";
 import { Field } from "../ui/field.tsx";
 import { Cross } from "../ui/icons.tsx";
 import { Panel } from "../ui/panel.tsx";
+import { Problem } from "../ui/problem.tsx";
 import { useAction } from "../ui/use-action.ts";
 
 const CAPABILITIES: { value: Grant["capability"]; label: string }[] = [
@@ -101,11 +102,7 @@ export function Mint({ api, onMinted }: { api: Api; onMinted: (minted: Minted) =
             Mint the token
           </button>
         </div>
-        {problem !== null && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
+        <Problem text={problem} />
         <p class="hint">
           In a name, <code>*</code> stands for any run of characters: <code>team-*</code>. What is not granted is refused.
         </p>

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { errorOf } from "../../../core/wire/errors.ts";
+import { Problem } from "./problem.tsx";
 
 type ConfirmProps = {
   title: string;
@@ -35,11 +36,7 @@ export function Confirm({ title, children, action, run, onEnd }: ConfirmProps) {
     <dialog ref={dialog} class="dialog" aria-labelledby={id} onClose={() => onEnd(false)}>
       <h2 id={id}>{title}</h2>
       {children}
-      {problem !== null && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       <div class="actions">
         <button type="button" class="button" onClick={() => dialog.current!.close()}>
           Cancel
