@@ -24,11 +24,11 @@ const PAGE_POLICY = [
  * A response of JSON, made once with all of its headers: each header that is read or set on a response that exists, and each copy
  * of one, costs as much as the rest of a small request. Everything else is dressed when it is finished.
  */
-export function whole(c: Context<AppEnv>, json: string, status = 200, headers: Record<string, string> = {}): Response {
+export function whole(c: Context<AppEnv>, json: string): Response {
   const body = ENCODER.encode(json);
   c.set("dressed", body.byteLength);
-  const given = { "content-type": "application/json", "content-length": String(body.byteLength), ...headers };
-  return new Response(body, { status, headers: { ...given, ...common(c), ...("cache-control" in given ? {} : cacheControl(c)) } });
+  const given = { "content-type": "application/json", "content-length": String(body.byteLength) };
+  return new Response(body, { headers: { ...given, ...common(c), ...cacheControl(c) } });
 }
 
 /** Gives a response what every response of ours has; returns the bytes of its body, where they are known. */
